@@ -1,0 +1,63 @@
+"""What is to be done: models, and the matrix of jobs that a run expands to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from promptlab.core.options import Options, merge_options
+from promptlab.core.prompt import Prompt
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """An entry of models.yaml. A model is its hash; a source is only a way to get it."""
+
+    name: str
+    sha256: str | None
+    """None while an entry is not pinned."""
+    sources: tuple[str | tuple[str, ...], ...] = ()
+    """In order of preference. A tuple is a list of parts that are joined."""
+    title: str = ""
+    license: str = ""
+    bytes: int | None = None
+    context: int = 4096
+    """Tokens that fit into a conversation: prompt and answers together."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    chat_template: str | None = None
+    """`plain` joins messages as text; None means the template in the file."""
+    threads: int | None = None
+    """None means one for each core that the process may use."""
+    default: bool = False
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One cell: a prompt with inputs, on one model, for one sample."""
+
+    id: int
+    """Counts from 0 within a run."""
+    prompt: Prompt
+    inputs: Mapping[str, Any]
+    """Complete: defaults filled in, types checked."""
+    model: Model
+    sample: int
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    """Options of the command line: they win over those of tag, prompt and model."""
+    case: str | None = None
+
+    def options(self, tag: Mapping[str, Any] | None = None) -> tuple[Options, int]:
+        """What holds for a step whose generate tag says `tag`; and the base seed. Raises OptionError."""
+        return merge_options(self.model.options, self.prompt.options, tag or {}, self.overrides)
+
+
+def expand(
+    prompts: Iterable[tuple[Prompt, Mapping[str, Any]]], models: Iterable[Model], samples: int, overrides: Mapping[str, Any]
+) -> list[Job]:
+    """Lay out the matrix, model by model, so that each model is loaded once."""
+    cells = [(model, prompt, inputs, sample) for model in models for prompt, inputs in prompts for sample in range(samples)]
+    return [
+        Job(id, prompt, inputs, model, sample, overrides)
+        for id, (model, prompt, inputs, sample) in enumerate(cells)
+    ]

@@ -1,0 +1,198 @@
+"""A prompt file: YAML front matter between `---` lines, then a Jinja body. Text in, `Prompt` out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from promptlab.core import schema, yamltext
+from promptlab.core.options import check_option
+from promptlab.core.schema import Schema
+from promptlab.errors import InputError, Problem, SourceError
+
+SUFFIX = ".jinja"
+MAX_CHARS = 256 * 1024
+KEYS = ("description", "inputs", "output", "options", "metadata")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}(/[A-Za-z0-9][A-Za-z0-9_.-]{0,99}){0,9}")
+"""What a prompt may be called: its path below prompts/, without the suffix. `@` is kept for versions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One value that a prompt takes."""
+
+    name: str
+    schema: Schema
+    required: bool
+
+    @property
+    def description(self) -> str:
+        """What it is for, in the author's words, or an empty text."""
+        return str(self.schema.get("description", ""))
+
+    @property
+    def default(self) -> Any:
+        """The value when none is given; None if there is none."""
+        return self.schema.get("default")
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A prompt program: typed inputs, a body with control flow, options, and everything that it includes."""
+
+    name: str
+    source: str
+    """The whole file."""
+    body: str
+    """What follows the front matter."""
+    body_line: int = 1
+    """The line of the file on which `body` begins."""
+    description: str = ""
+    inputs: tuple[Input, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    partials: Mapping[str, str] = field(default_factory=dict)
+    """Sources of all that it includes, by the name that it uses for them."""
+
+    @property
+    def file(self) -> str:
+        """The file's path below prompts/."""
+        return self.name + SUFFIX
+
+    @property
+    def hash(self) -> str:
+        """The version's identity: SHA-256, in hex, over the file and everything that it includes."""
+        text = json.dumps({"source": self.source, "partials": dict(self.partials)}, sort_keys=True, ensure_ascii=False)
+        return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+    @property
+    def signature(self) -> str:
+        """How it would look as a function: `explain(topic: string, audience: string = "a curious reader") -> text`."""
+        return f"{self.name}({', '.join(_parameter(i) for i in self.inputs)}) -> text"
+
+    def with_partials(self, partials: Mapping[str, str]) -> Prompt:
+        """The same prompt, with the sources of what it includes."""
+        return replace(self, partials=dict(partials))
+
+
+def parse(source: str, name: str) -> Prompt:
+    """Read a prompt file.
+
+    Raises SourceError with every problem in the front matter. The body is not looked at.
+    """
+    file = name + SUFFIX
+    if len(source) > MAX_CHARS:
+        raise SourceError([Problem(file, 0, 0, f"is larger than {MAX_CHARS:,} characters")])
+    front, body, body_line = split(source, file)
+    document = yamltext.read(front, file=file, first_line=2) if front.strip() else yamltext.Document({}, file)
+    head = document.value if document.value is not None else {}
+    if not isinstance(head, dict):
+        raise SourceError([document.problem((), "the front matter is a mapping: `description: …`, `inputs: …`")])
+    problems = [
+        document.problem((key,), f"{key!r} is not a key of a prompt file; there are {', '.join(KEYS)}")
+        for key in head
+        if key not in KEYS
+    ]
+    if not isinstance(head.get("description", ""), str):
+        problems.append(document.problem(("description",), "description is a text"))
+    if head.get("output", "text") != "text":
+        problems.append(document.problem(("output",), "output can only be `text` in this version of promptlab"))
+    if not isinstance(head.get("metadata") or {}, dict):
+        problems.append(document.problem(("metadata",), "metadata is a mapping"))
+    inputs = _inputs(document, head.get("inputs") or {}, problems)
+    options = _options(document, head.get("options") or {}, problems)
+    if problems:
+        raise SourceError(problems)
+    return Prompt(
+        name=name,
+        source=source,
+        body=body,
+        body_line=body_line,
+        description=head.get("description", "").strip(),
+        inputs=inputs,
+        options=options,
+        metadata=head.get("metadata") or {},
+    )
+
+
+def split(source: str, file: str) -> tuple[str, str, int]:
+    """Cut a file into front matter, body, and the line on which the body begins.
+
+    Raises SourceError when the front matter is not closed.
+    """
+    lines = source.split("\n")
+    if lines[0].rstrip() != "---":
+        return "", source, 1
+    for number, line in enumerate(lines[1:], 2):
+        if line.rstrip() == "---":
+            return "\n".join(lines[1 : number - 1]), "\n".join(lines[number:]), number + 1
+    raise SourceError([Problem(file, 1, 1, "the front matter that begins here is not closed: put a line `---` after it")])
+
+
+def _inputs(document: yamltext.Document, entries: Any, problems: list[Problem]) -> tuple[Input, ...]:
+    if not isinstance(entries, dict):
+        problems.append(document.problem(("inputs",), "inputs is a mapping of names to types"))
+        return ()
+    inputs: dict[str, Input] = {}
+    for key, spec in entries.items():
+        path: yamltext.Path = ("inputs", key)
+        try:
+            field = schema.read_field(key, spec)
+        except schema.SchemaError as error:
+            problems.append(document.problem((*path, *error.path), f"input {key}: {error}"))
+            continue
+        if field.name.startswith("_"):
+            problems.append(document.problem(path, f"input {key}: names that begin with _ are kept for promptlab"))
+        if field.name in inputs:
+            problems.append(document.problem(path, f"input {field.name} is declared twice"))
+        # Whether the schema itself is sound, and the default fits, is checked where schemas are applied.
+        inputs[field.name] = Input(field.name, field.schema, field.required)
+    return tuple(inputs.values())
+
+
+def _options(document: yamltext.Document, entries: Any, problems: list[Problem]) -> Mapping[str, Any]:
+    if not isinstance(entries, dict):
+        problems.append(document.problem(("options",), "options is a mapping, such as {temperature: 0.7}"))
+        return {}
+    for key, value in entries.items():
+        if reason := check_option(key, value):
+            problems.append(document.problem(("options", key), reason))
+    return entries
+
+
+def complete(prompt: Prompt, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Check values against the prompt's inputs and fill in defaults; an optional input without one becomes None.
+
+    Raises InputError naming every value that is missing, unknown or of the wrong type, and SourceError where the
+    prompt's own types are unsound. A schema may hold a pattern that never ends: call this where it can be killed.
+    """
+    wrong = [f"{i.name}: {reason}" for i in prompt.inputs if (reason := schema.check_schema(i.schema))]
+    wrong += [
+        f"{i.name}: the default {reason}"
+        for i in prompt.inputs
+        if not wrong and "default" in i.schema and (reason := schema.check(i.default, i.schema))
+    ]
+    if wrong:
+        raise SourceError(Problem(prompt.file, 0, 0, f"input {reason}") for reason in wrong)
+    known = {i.name for i in prompt.inputs}
+    problems = [f"there is no input {schema.shorten(name)!r}" for name in given if name not in known]
+    problems += [f"the input {i.name!r} is missing" for i in prompt.inputs if i.required and i.name not in given]
+    problems += [
+        f"the input {i.name!r}: {reason}"
+        for i in prompt.inputs
+        if i.name in given and (reason := schema.check(given[i.name], i.schema))
+    ]
+    if problems:
+        raise InputError(f"{prompt.name}: {'; '.join(problems)}", hint=f"It takes {prompt.signature}")
+    return {i.name: given.get(i.name, i.default) for i in prompt.inputs}
+
+
+def _parameter(input: Input) -> str:
+    text = f"{input.name}{'' if input.required or 'default' in input.schema else '?'}: {schema.type_name(input.schema)}"
+    if "default" in input.schema:
+        text += f" = {json.dumps(input.default, ensure_ascii=False)}"
+    return text

@@ -1,0 +1,238 @@
+"""The record of one execution: what happened, with everything that is needed to do it again.
+
+`fold` turns events into the growing `Cell` of a job, which is what columns show; `finish` turns a cell into a `Record`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
+
+from promptlab.core.chat import template_hash
+from promptlab.core.events import (
+    Alternative,
+    Answered,
+    Asked,
+    Engine,
+    Event,
+    Failed,
+    Failure,
+    Finished,
+    FinishReason,
+    Loading,
+    Ready,
+    Started,
+    Timings,
+    Token,
+    Usage,
+)
+from promptlab.core.job import Job
+from promptlab.core.program import Message
+
+SCHEMA = 1
+
+Status = Literal["waiting", "loading", "running", "done", "failed", "cancelled"]
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """One token of an answer."""
+
+    id: int
+    logprob: float
+    top: tuple[Alternative, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One generation of a program."""
+
+    name: str
+    messages: tuple[Message, ...]
+    prompt_ids: tuple[int, ...]
+    seed: int
+    options: Mapping[str, Any]
+    """All options that held for this step."""
+    tokens: tuple[Drawn, ...]
+    text: str
+    finish_reason: FinishReason | None = None
+    """None while it runs, and where it failed."""
+    usage: Usage | None = None
+    timings: Timings | None = None
+    distribution: Mapping[str, float] | None = None
+    system_moved: bool = False
+    """The model's template takes no system message: its text stands before the first user message."""
+
+
+@dataclass(frozen=True, slots=True)
+class PromptRef:
+    """Which prompt it was."""
+
+    name: str
+    label: str
+    hash: str
+    source: str
+    partials: Mapping[str, str] = field(default_factory=dict)
+    commit: str | None = None
+    """The commit checked out; None without git."""
+    dirty: bool | None = None
+    """Whether the prompt, or what it includes, differs from that commit; None without git."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRef:
+    """Which model it was."""
+
+    name: str
+    sha256: str | None
+    template_hash: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One execution of one prompt on one model. Self-sufficient, and the same as JSON (`schema` counts its versions)."""
+
+    schema: int
+    id: str
+    """A ULID."""
+    key: str
+    """SHA-256 of what determines the answer: see `key`."""
+    started_at: str
+    """UTC, ISO 8601 with a Z."""
+    prompt: PromptRef
+    case: str | None
+    inputs: Mapping[str, Any]
+    sample: int
+    seed: int
+    """The base seed; each step has its own, derived from it."""
+    options: Mapping[str, Any]
+    """What held for steps whose tag said nothing else."""
+    model: ModelRef
+    engine: Engine | None
+    """None when the model never ran."""
+    steps: tuple[Step, ...]
+    output: Any
+    checks: tuple[Any, ...] = ()
+    error: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A job as it stands: what a column shows."""
+
+    job: Job
+    status: Status = "waiting"
+    progress: float = 0.0
+    """Of loading the model, from 0 to 1."""
+    steps: tuple[Step, ...] = ()
+    """The last one may still be running."""
+    seq: int | None = None
+    """The running sequence."""
+    engine: Engine | None = None
+    load_s: float = 0.0
+    template: str | None = None
+    """The chat template in use."""
+    record: Record | None = None
+    """Once it is done."""
+
+    @property
+    def text(self) -> str:
+        """The answer as far as it has come: the text of the last step."""
+        return self.steps[-1].text if self.steps else ""
+
+
+def fold(cell: Cell, event: Event) -> Cell:
+    """Take one event into a cell; events of other jobs, models and sequences leave it as it is."""
+    match event:
+        case Finished(job=job, record=record) if job == cell.job.id:
+            status: Status = "done"
+            if record.error:
+                status = "cancelled" if record.error.type == "Cancelled" else "failed"
+            return replace(cell, status=status, record=record, steps=record.steps, seq=None)
+        case Loading(model=model, fraction=fraction) if model == cell.job.model.name and cell.status in ("waiting", "loading"):
+            return replace(cell, status="loading", progress=fraction)
+        case Ready(model=model) if model == cell.job.model.name and cell.status in ("waiting", "loading"):
+            template = cell.job.model.chat_template or event.vocabulary.chat_template
+            return replace(cell, status="waiting", progress=1.0, engine=event.engine, load_s=event.load_s, template=template)
+        case Asked(job=job) if job == cell.job.id:
+            step = Step(event.name, event.messages, (), event.seed, event.options, (), "", system_moved=event.system_moved)
+            return replace(cell, status="running", seq=event.seq, steps=(*cell.steps, step))
+        case Started(seq=seq, prompt_ids=ids) if seq == cell.seq:
+            return _amend(cell, prompt_ids=ids)
+        case Token(seq=seq) if seq == cell.seq:
+            step = cell.steps[-1]
+            drawn = Drawn(event.id, event.logprob, event.top)
+            return _amend(cell, tokens=(*step.tokens, drawn), text=step.text + event.text)
+        case Answered(seq=seq) if seq == cell.seq:
+            timings = replace(event.timings, load_s=cell.load_s)
+            cell = _amend(cell, text=event.text, finish_reason=event.finish_reason, usage=event.usage, timings=timings)
+            return replace(cell, seq=None)
+        case Failed(seq=seq) if seq is not None and seq == cell.seq:
+            return replace(cell, seq=None)
+    return cell
+
+
+def _amend(cell: Cell, **changes: Any) -> Cell:
+    return replace(cell, steps=(*cell.steps[:-1], replace(cell.steps[-1], **changes)))
+
+
+def finish(
+    cell: Cell,
+    *,
+    id: str,
+    started_at: str,
+    output: Any = None,
+    failure: Failure | None = None,
+    commit: str | None = None,
+    dirty: bool | None = None,
+) -> Record:
+    """Make the record of a cell that has ended."""
+    job = cell.job
+    options, seed = job.options()
+    prompt = PromptRef(job.prompt.name, job.prompt.name, job.prompt.hash, job.prompt.source, job.prompt.partials, commit, dirty)
+    model = ModelRef(job.model.name, job.model.sha256, template_hash(cell.template) if cell.template else None)
+    return Record(
+        schema=SCHEMA,
+        id=id,
+        key=key(prompt.hash, job.inputs, job.case, model, cell.engine, asdict(options), seed, job.sample),
+        started_at=started_at,
+        prompt=prompt,
+        case=job.case,
+        inputs=job.inputs,
+        sample=job.sample,
+        seed=seed,
+        options=asdict(options),
+        model=model,
+        engine=cell.engine,
+        steps=cell.steps,
+        output=output,
+        error=failure,
+    )
+
+
+def key(
+    prompt_hash: str,
+    inputs: Mapping[str, Any],
+    case: str | None,
+    model: ModelRef,
+    engine: Engine | None,
+    options: Mapping[str, Any],
+    seed: int,
+    sample: int,
+) -> str:
+    """SHA-256, in hex, over canonical JSON of everything that determines an answer."""
+    what = {
+        "prompt": prompt_hash,
+        "inputs": inputs,
+        "case": case,
+        "model": [model.sha256, model.template_hash],
+        "engine": None if engine is None else [engine.mode, dict(engine.layout), engine.threads, engine.llama_cpp, engine.build],
+        "options": options,
+        "seed": seed,
+        "sample": sample,
+    }
+    text = json.dumps(what, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,0 +1,162 @@
+"""YAML from strangers: bounded, literal, and with positions.
+
+A safe loader is not enough: a file of 849 bytes with nested merge keys keeps PyYAML's busy for longer than 8 seconds,
+duplicate keys silently win, `no` becomes False and `12:30` becomes 750. So values are built here straight from the
+parser's events: no anchors, aliases, merge keys or tags; duplicate keys are problems; plain scalars follow the YAML 1.2
+core schema (https://yaml.org/spec/1.2.2/#103-core-schema), in which only null, true, false and numbers are special.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from promptlab.errors import Problem, SourceError
+
+MAX_CHARS = 1024 * 1024
+MAX_DEPTH = 40
+MAX_NODES = 200_000
+
+_NULL = re.compile(r"~|null|Null|NULL|")
+_BOOL = re.compile(r"true|True|TRUE|false|False|FALSE")
+_INT = re.compile(r"[-+]?[0-9]{1,18}|0x[0-9a-fA-F]{1,15}|0o[0-7]{1,20}")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]{1,40}|[0-9]{1,40}(\.[0-9]{0,40})?)([eE][-+]?[0-9]{1,3})?")
+
+Path = tuple[str | int, ...]
+"""The way to a value: keys and indices from the top of the document."""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What a YAML text says, and where it says it."""
+
+    value: Any
+    """Mappings, lists, str, int, float, bool and None."""
+    file: str
+    marks: Mapping[Path, tuple[int, int]] = field(default_factory=dict)
+    """Line and column (from 1) of each value; of a mapping's entry, of its key."""
+
+    def problem(self, path: Path, message: str) -> Problem:
+        """Say what is wrong with the value at `path`, or with the nearest thing around it that has a place."""
+        for end in range(len(path), -1, -1):
+            if path[:end] in self.marks:
+                return Problem(self.file, *self.marks[path[:end]], message)
+        return Problem(self.file, 0, 0, message)
+
+
+def read(text: str, *, file: str, first_line: int = 1) -> Document:
+    """Read one YAML document. `first_line` is the line of `file` at which `text` begins.
+
+    Raises SourceError with every problem found.
+    """
+    offset = first_line - 1
+    if len(text) > MAX_CHARS:
+        raise SourceError([Problem(file, 0, 0, f"is larger than {MAX_CHARS:,} characters")])
+    builder = _Builder(file, offset)
+    try:
+        value = builder.document(yaml.parse(text, Loader=yaml.SafeLoader))
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line, column = (mark.line + 1 + offset, mark.column + 1) if mark else (0, 0)
+        raise SourceError([*builder.problems, Problem(file, line, column, f"YAML: {error.problem or error}")]) from None
+    except yaml.YAMLError as error:
+        position = getattr(error, "position", None)
+        line = text.count("\n", 0, position) + first_line if isinstance(position, int) else 0
+        reason = " ".join(str(error).split("\n")[0].split())
+        raise SourceError([*builder.problems, Problem(file, line, 0, f"YAML: {reason}")]) from None
+    except RecursionError:
+        raise SourceError([Problem(file, 0, 0, f"YAML: is nested deeper than {MAX_DEPTH} levels")]) from None
+    if builder.problems:
+        raise SourceError(builder.problems)
+    return Document(value, file, builder.marks)
+
+
+class _Builder:
+    """Turns parser events into plain values, and keeps what is wrong with them."""
+
+    def __init__(self, file: str, offset: int) -> None:
+        self.file = file
+        self.offset = offset
+        self.problems: list[Problem] = []
+        self.marks: dict[Path, tuple[int, int]] = {}
+        self.nodes = 0
+
+    def document(self, events: Iterator[yaml.Event]) -> Any:
+        value = None
+        for event in events:
+            if isinstance(event, yaml.DocumentStartEvent):
+                if self.nodes:
+                    self.complain(event, "YAML: only one document in a file, please")
+                    break
+            elif isinstance(event, yaml.NodeEvent):
+                value = self.node(event, events, ())
+        return value
+
+    def node(self, event: yaml.Event, events: Iterator[yaml.Event], path: Path) -> Any:
+        self.nodes += 1
+        self.marks.setdefault(path, self.place(event))
+        if self.nodes > MAX_NODES or len(path) > MAX_DEPTH:
+            limit = f"has more than {MAX_NODES:,} values" if self.nodes > MAX_NODES else f"is nested deeper than {MAX_DEPTH} levels"
+            raise SourceError([Problem(self.file, *self.place(event), f"YAML: {limit}")])
+        if isinstance(event, yaml.AliasEvent):
+            self.complain(event, f"YAML: aliases (*{event.anchor}) are not allowed here; write the value out")
+            return None
+        if getattr(event, "anchor", None):
+            self.complain(event, f"YAML: anchors (&{event.anchor}) are not allowed here; write the value out")
+        tag = getattr(event, "tag", None)
+        if tag and tag != "!":
+            self.complain(event, "YAML: tags (!…) are not allowed here; quote the value if it begins with an exclamation mark")
+        if isinstance(event, yaml.SequenceStartEvent):
+            return self.sequence(events, path)
+        if isinstance(event, yaml.MappingStartEvent):
+            return self.mapping(events, path)
+        assert isinstance(event, yaml.ScalarEvent)
+        return _scalar(event.value) if event.implicit[0] and event.style is None else event.value
+
+    def sequence(self, events: Iterator[yaml.Event], path: Path) -> list[Any]:
+        values: list[Any] = []
+        for event in events:
+            if isinstance(event, yaml.SequenceEndEvent):
+                break
+            values.append(self.node(event, events, (*path, len(values))))
+        return values
+
+    def mapping(self, events: Iterator[yaml.Event], path: Path) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for event in events:
+            if isinstance(event, yaml.MappingEndEvent):
+                break
+            if not isinstance(event, yaml.ScalarEvent):
+                raise SourceError([*self.problems, Problem(self.file, *self.place(event), "YAML: a key must be a plain word or a string")])
+            # Keys keep their text: `no: x` has the key "no", and `1: x` the key "1".
+            key = event.value
+            if key == "<<" and event.style is None:
+                self.complain(event, "YAML: merge keys (<<) are not allowed here; write the values out")
+            elif key in values:
+                self.complain(event, f"YAML: the key {key!r} stands here a second time")
+            self.marks[(*path, key)] = self.place(event)
+            values[key] = self.node(next(events), events, (*path, key))
+        return values
+
+    def place(self, event: yaml.Event) -> tuple[int, int]:
+        return event.start_mark.line + 1 + self.offset, event.start_mark.column + 1
+
+    def complain(self, event: yaml.Event, message: str) -> None:
+        self.problems.append(Problem(self.file, *self.place(event), message))
+
+
+def _scalar(text: str) -> Any:
+    """Resolve a plain scalar by the YAML 1.2 core schema."""
+    if _NULL.fullmatch(text):
+        return None
+    if _BOOL.fullmatch(text):
+        return text.lower() == "true"
+    if _INT.fullmatch(text):
+        return int(text, 0) if text[:2] in {"0x", "0o"} else int(text)
+    if _FLOAT.fullmatch(text):
+        return float(text)
+    return text

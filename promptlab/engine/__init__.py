@@ -1,0 +1,1 @@
+"""The model edge. Every engine gives the same events (promptlab.core.events)."""

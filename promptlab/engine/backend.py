@@ -1,0 +1,56 @@
+"""What every engine can do: load models, take questions, say events."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from promptlab.core.chat import Segment
+from promptlab.core.events import EngineEvent
+from promptlab.core.job import Model
+from promptlab.core.options import Options
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One sequence to be generated."""
+
+    model: str
+    seq: int
+    """Names it in every event; unique for as long as the engine lives."""
+    segments: tuple[Segment, ...]
+    options: Options
+    seed: int
+    top: int = 1
+    """How many of the most likely tokens to report with each token drawn."""
+
+
+class Backend(Protocol):
+    """An engine. `load`, `ask` and `cancel` return at once; what comes of them is told by `next_event`.
+
+    For each model loaded: `Loading` any number of times, then `Ready`, or `Failed` without a sequence. For each question
+    to a model that is ready: `Started`, any number of `Token`, then `Answered`; or `Failed`. When a model's process dies,
+    each of its sequences gets its `Failed`, and then the model.
+    """
+
+    def load(self, model: Model, path: Path) -> None:
+        """Load a model, or say `Ready` again if it is loaded."""
+
+    def ask(self, question: Question) -> None:
+        """Generate a sequence. The model must be ready."""
+
+    def cancel(self, model: str, seq: int) -> None:
+        """End a sequence early; its `Answered` says so. Unknown sequences are ignored."""
+
+    def tokenize(self, model: str, segments: Sequence[Segment]) -> tuple[int, ...]:
+        """The token ids that a model would read. The model must be ready. Raises EngineError."""
+        ...
+
+    def next_event(self, timeout: float) -> EngineEvent | None:
+        """The next event; None when there is none for `timeout` seconds."""
+        ...
+
+    def close(self) -> None:
+        """End every model."""

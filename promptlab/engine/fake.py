@@ -1,0 +1,143 @@
+"""An engine whose answers come from a function: for tests, and for trying an interface without weights."""
+
+from __future__ import annotations
+
+import re
+import time
+import zlib
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from promptlab.core.chat import Segment
+from promptlab.core.events import (
+    Alternative,
+    Answered,
+    Engine,
+    EngineEvent,
+    Failed,
+    Failure,
+    FinishReason,
+    Loading,
+    Ready,
+    Started,
+    Timings,
+    Token,
+    Usage,
+    Vocabulary,
+)
+from promptlab.core.job import Model
+from promptlab.engine.backend import Question
+
+Answer = Callable[[Question, str], str]
+"""From a question and the text that the model reads to its answer. Raise to make the sequence fail."""
+
+CHAT_TEMPLATE = (
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+
+def echo(question: Question, prompt: str) -> str:
+    """The default answer: says who speaks, with which seed, and the last line of what it read."""
+    last = next((line for line in reversed(prompt.splitlines()) if line and "<|" not in line), "")
+    return f"{question.model} (seed {question.seed}) heard: {last}"
+
+
+class FakeEngine:
+    """Answers word by word, all sequences in turn. Deterministic, except for timings."""
+
+    def __init__(self, answer: Answer = echo, *, delay: float = 0.0, chat_template: str | None = CHAT_TEMPLATE) -> None:
+        self.answer = answer
+        self.delay = delay
+        """Seconds between events, so that an interface has something to watch."""
+        self.chat_template = chat_template
+        self.loaded: list[str] = []
+        self.questions: list[Question] = []
+        self._events: deque[EngineEvent] = deque()
+        self._running: dict[int, Iterator[EngineEvent]] = {}
+        self._cancelled: set[int] = set()
+        self._models: dict[int, str] = {}
+        self._break: dict[str, Failure] = {}
+
+    def load(self, model: Model, path: Path) -> None:
+        """Ready at once; nothing is read."""
+        self.loaded.append(model.name)
+        engine = Engine("exact", "fake", "fake", "fake", 1, {"kv_unified": False, "flash_attention": False}, False)
+        controls = ("<|im_start|>", "<|im_end|>")
+        words = Vocabulary(self.chat_template, "<s>", "<|im_end|>", controls, "fake", model.context, model.context)
+        self._events += [Loading(model.name, 0.5), Ready(model.name, engine, words, 0.0)]
+
+    def ask(self, question: Question) -> None:
+        """Queue the answer."""
+        self.questions.append(question)
+        self._models[question.seq] = question.model
+        self._running[question.seq] = self._speak(question)
+
+    def cancel(self, model: str, seq: int) -> None:
+        """End a sequence at its next event."""
+        self._cancelled.add(seq)
+
+    def kill(self, model: str, failure: Failure) -> None:
+        """Let a model die: its sequences fail, then it does."""
+        self._break[model] = failure
+
+    def tokenize(self, model: str, segments: Sequence[Segment]) -> tuple[int, ...]:
+        """One number for each word or space."""
+        return tuple(_id(piece) for s in segments for piece in _pieces(s.text))
+
+    def next_event(self, timeout: float) -> EngineEvent | None:
+        """Take turns among the running sequences."""
+        if self.delay:
+            time.sleep(self.delay)
+        if self._events:
+            return self._events.popleft()
+        for model, failure in list(self._break.items()):
+            del self._break[model]
+            for seq in [s for s in self._running if self._models[s] == model]:
+                del self._running[seq]
+                self._events.append(Failed(model, seq, failure))
+            self._events.append(Failed(model, None, failure))
+            return self._events.popleft()
+        for seq, events in list(self._running.items()):
+            del self._running[seq]
+            event = next(events, None)
+            if event is not None:
+                self._running[seq] = events  # to the end of the queue
+                return event
+        if not self.delay:
+            time.sleep(min(timeout, 0.01))
+        return None
+
+    def close(self) -> None:
+        """Forget everything."""
+        self._running.clear()
+        self._events.clear()
+
+    def _speak(self, question: Question) -> Iterator[EngineEvent]:
+        prompt = "".join(s.text for s in question.segments)
+        ids = self.tokenize(question.model, question.segments)
+        yield Started(question.seq, ids)
+        try:
+            pieces = _pieces(self.answer(question, prompt))
+        except Exception as error:
+            yield Failed(question.model, question.seq, Failure(type(error).__name__, str(error)))
+            return
+        said: list[str] = []
+        reason: FinishReason = "stop"
+        for piece in pieces:
+            if question.seq in self._cancelled or len(said) >= question.options.max_tokens:
+                reason = "cancelled" if question.seq in self._cancelled else "length"
+                break
+            said.append(piece)
+            yield Token(question.seq, _id(piece), piece, -0.5, (Alternative(_id(piece), -0.5),))
+        usage = Usage(len(ids), 0, len(said))
+        yield Answered(question.seq, "".join(said), reason, usage, Timings(0.0, 0.01, 0.01, 0.1, 10.0 * len(said)))
+
+
+def _pieces(text: str) -> list[str]:
+    return re.findall(r"\s*\S+|\s+", text)
+
+
+def _id(piece: str) -> int:
+    return zlib.crc32(piece.encode("utf-8", "surrogatepass")) % 50_000

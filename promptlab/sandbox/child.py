@@ -1,0 +1,103 @@
+"""The child's side: read a request, render, reply, within limits. Started as `python -m promptlab.sandbox.child`."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from promptlab.core import chat, program
+from promptlab.core.program import Ask, Message
+from promptlab.core.prompt import Input, Prompt, complete
+from promptlab.errors import PromptlabError, RenderError, SourceError
+
+
+def main() -> None:
+    """Serve requests, a JSON line each, until the input ends."""
+    memory, wall_s = int(sys.argv[1]), float(sys.argv[2])
+    replies = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever prints must not break the protocol
+    # Types of inputs are checked with jsonschema: import it while memory and time are not limited yet.
+    import jsonschema  # noqa: F401
+
+    _limit(resource.RLIMIT_AS, memory)
+    _limit(resource.RLIMIT_CORE, 0)
+    _limit(resource.RLIMIT_FSIZE, 0)
+    replies.write(b"ready\n")
+    replies.flush()
+    for line in sys.stdin.buffer:
+        _limit_cpu(wall_s)
+        replies.write(json.dumps(_serve(line)).encode() + b"\n")
+        replies.flush()
+
+
+def _serve(line: bytes) -> dict[str, Any]:
+    try:
+        request = json.loads(line)
+        return {"result": _OPERATIONS[request["op"]](request)}
+    except SourceError as error:
+        return {"error": "SourceError", "problems": [[p.file, p.line, p.column, p.message] for p in error.problems]}
+    except PromptlabError as error:
+        return {"error": type(error).__name__, "message": error.message, "hint": error.hint}
+    except MemoryError:
+        return {"error": "RenderError", "message": f"{request['file']}: needs too much memory"}
+    except RecursionError:
+        return {"error": "RenderError", "message": f"{request['file']}: is nested too deeply"}
+    except Exception as error:
+        # The last line of defence: a stranger's template must never show a reader a traceback.
+        return {"error": "RenderError", "message": f"{request['file']}: {type(error).__name__}: {str(error)[:200]}"}
+
+
+def _step(request: Mapping[str, Any]) -> dict[str, Any]:
+    result = program.step(_prompt(request["prompt"]), request["inputs"], tuple(request["answers"]))
+    reply = asdict(result)
+    if isinstance(result, Ask):
+        # Options are the template's own values; what JSON cannot say has been refused as an option already.
+        reply["options"] = dict(result.options)
+    return reply
+
+
+def _complete(request: Mapping[str, Any]) -> dict[str, Any]:
+    return complete(_prompt(request["prompt"]), request["given"])
+
+
+def _references(request: Mapping[str, Any]) -> list[str]:
+    return list(program.references(request["source"], request["file"], request["first_line"]))
+
+
+def _chat(request: Mapping[str, Any]) -> list[Any]:
+    messages = [Message(**m) for m in request["messages"]]
+    return list(chat.render(request["template"], messages, bos=request["bos"], eos=request["eos"]))
+
+
+_OPERATIONS = {"step": _step, "complete": _complete, "references": _references, "chat": _chat}
+
+
+def _prompt(data: Mapping[str, Any]) -> Prompt:
+    inputs = tuple(Input(**i) for i in data["inputs"])
+    return Prompt(data["name"], data["body"], data["body"], data["body_line"], "", inputs, partials=data["partials"])
+
+
+def _limit(what: int, value: int) -> None:
+    hard = resource.getrlimit(what)[1]
+    if hard != resource.RLIM_INFINITY:
+        value = min(value, hard)
+    resource.setrlimit(what, (value, value))
+
+
+def _limit_cpu(wall_s: float) -> None:
+    """Let this request burn its share of processor time and no more, should the parent no longer be there to kill it."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
+    resource.setrlimit(resource.RLIMIT_CPU, (int(used.ru_utime + used.ru_stime + wall_s) + 2, hard))
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (KeyboardInterrupt, BrokenPipeError, RenderError):
+        sys.exit(1)

@@ -1,0 +1,175 @@
+"""The parent's side: start the child, ask it, kill it, start another."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from types import TracebackType
+from typing import Any
+
+from promptlab.core.program import Ask, Message, Transcript
+from promptlab.core.prompt import Prompt
+from promptlab.errors import InputError, Problem, PromptlabError, RenderError, SourceError
+
+MAX_REPLY = 64 * 1024 * 1024
+"""Bytes of one reply; a well-behaved child stays far below."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one rendering may use."""
+
+    wall_s: float = 5.0
+    memory_bytes: int = 768 * 1024 * 1024
+    """Address space of the child, the interpreter's own 100 MB included."""
+
+
+class Sandbox:
+    """A warm child process. Safe to use from several threads; one request at a time.
+
+    Every method raises RenderError when the template fails or breaks a limit, and SourceError when it cannot be read.
+    """
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        self.limits = limits or Limits()
+        self._lock = threading.Lock()
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Sandbox:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def step(self, prompt: Prompt, inputs: Mapping[str, Any], answers: Sequence[str]) -> Ask | Transcript:
+        """Run a program up to its next question: `core.program.step`."""
+        reply = self._request("step", prompt.file, prompt=_sent(prompt), inputs=inputs, answers=list(answers))
+        messages = tuple(Message(**m) for m in reply["messages"])
+        if "name" in reply:
+            return Ask(reply["name"], messages, reply["options"])
+        return Transcript(messages, reply["answers"], reply["output"])
+
+    def complete(self, prompt: Prompt, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Check values and fill in defaults: `core.prompt.complete`. Raises InputError too."""
+        reply: dict[str, Any] = self._request("complete", prompt.file, prompt=_sent(prompt), given=given)
+        return reply
+
+    def references(self, source: str, file: str, first_line: int = 1) -> tuple[str, ...]:
+        """Name what a template includes: `core.program.references`."""
+        return tuple(self._request("references", file, source=source, first_line=first_line))
+
+    def chat(self, template: str, messages: Sequence[Message], *, bos: str, eos: str) -> tuple[str, bool]:
+        """Render a model's chat template: `core.chat.render`."""
+        sent = [asdict(m) for m in messages]
+        text, moved = self._request("chat", "the model's chat template", template=template, messages=sent, bos=bos, eos=eos)
+        return text, moved
+
+    def close(self) -> None:
+        """End the child."""
+        with self._lock:
+            self._kill()
+
+    def _request(self, op: str, what: str, **arguments: Any) -> Any:
+        line = json.dumps({"op": op, "file": what, **arguments}, allow_nan=False).encode() + b"\n"
+        with self._lock:
+            reply = self._exchange(line, what)
+        if "error" in reply:
+            raise _error(reply)
+        return reply["result"]
+
+    def _exchange(self, line: bytes, what: str) -> dict[str, Any]:
+        if self._child is None or self._child.poll() is not None:
+            self._start()
+        assert self._child is not None
+        try:
+            return self._talk(self._child, line)
+        except TimeoutError:
+            self._kill()
+            raise RenderError(f"{what}: took longer than {self.limits.wall_s:g} s and was stopped") from None
+        except (EOFError, OSError, ValueError):
+            code = self._kill()
+            raise RenderError(f"{what}: the process that renders it died ({_reason(code)}); it needs too much") from None
+        except BaseException:  # Ctrl+C in the middle of an exchange: the next one must not read this one's reply
+            self._kill()
+            raise
+
+    def _talk(self, child: subprocess.Popen[bytes], line: bytes) -> dict[str, Any]:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        # The deadline starts when the child has read the request, which it does at once: it is waiting for it.
+        child.stdin.write(line)
+        child.stdin.flush()
+        deadline = time.monotonic() + self.limits.wall_s
+        reply = bytearray()
+        while not reply.endswith(b"\n"):
+            left = deadline - time.monotonic()
+            if left <= 0 or not select.select([child.stdout], [], [], left)[0]:
+                raise TimeoutError
+            chunk = os.read(child.stdout.fileno(), 1 << 20)
+            reply += chunk
+            if not chunk or len(reply) > MAX_REPLY:
+                raise EOFError
+        result: dict[str, Any] = json.loads(reply)
+        return result
+
+    def _start(self) -> None:
+        # -P keeps the working folder, which may be a stranger's library, off the import path.
+        command = [sys.executable, "-P", "-m", "promptlab.sandbox.child", str(self.limits.memory_bytes), str(self.limits.wall_s)]
+        kept = {k: v for k, v in os.environ.items() if k in ("PATH", "PYTHONPATH", "SYSTEMROOT", "LD_LIBRARY_PATH")}
+        environment = kept | {"PYTHONHASHSEED": "0", "PYTHONUTF8": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+        self._child = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=environment,
+            cwd=tempfile.gettempdir(),
+            start_new_session=True,  # Ctrl+C in the terminal is for the parent
+        )
+        assert self._child.stdout is not None
+        if not select.select([self._child.stdout], [], [], 60)[0] or self._child.stdout.readline() != b"ready\n":
+            code = self._kill()
+            raise PromptlabError(
+                f"the process that renders templates does not start ({_reason(code)})", hint="`promptlab doctor` says more"
+            )
+
+    def _kill(self) -> int | None:
+        child, self._child = self._child, None
+        if child is None:
+            return None
+        code = child.poll()
+        child.kill()
+        child.wait()
+        for pipe in (child.stdin, child.stdout):
+            if pipe:
+                with contextlib.suppress(OSError):
+                    pipe.close()
+        return code if code is not None else child.returncode
+
+
+def _sent(prompt: Prompt) -> dict[str, Any]:
+    inputs = [{"name": i.name, "schema": i.schema, "required": i.required} for i in prompt.inputs]
+    partials = dict(prompt.partials)
+    return {"name": prompt.name, "body": prompt.body, "body_line": prompt.body_line, "inputs": inputs, "partials": partials}
+
+
+def _error(reply: Mapping[str, Any]) -> PromptlabError:
+    if reply["error"] == "SourceError":
+        return SourceError(Problem(*p) for p in reply["problems"])
+    kind = InputError if reply["error"] == "InputError" else RenderError
+    return kind(reply["message"], hint=reply.get("hint", ""))
+
+
+def _reason(code: int | None) -> str:
+    if code is None:
+        return "no exit code"
+    return f"signal {-code}" if code < 0 else f"exit code {code}"
