@@ -1,1 +1,4 @@
-"""Pure: no disk, clock, thread or process. What a prompt is, what a program asks, what an engine says, what a record holds."""
+"""Pure: no disk, clock, thread or process.
+
+What a prompt is, what its program asks, what an engine says, what a record holds.
+"""

@@ -131,7 +131,9 @@ def render(template: str, messages: Sequence[Message], *, bos: str, eos: str) ->
     except _Refused as refusal:
         moved = _move_system(messages)
         if moved is None:
-            raise RenderError(f"the model's chat template refuses these messages: {shorten(str(refusal), 200)}") from None
+            raise RenderError(
+                f"the model's chat template refuses these messages: {shorten(str(refusal), 200)}"
+            ) from None
     try:
         return _render(template, moved, bos, eos), True
     except _Refused as refusal:
@@ -160,9 +162,11 @@ def _render(template: str, messages: Sequence[Message], bos: str, eos: str) -> s
     except (_Refused, RenderError):
         raise
     except jinja2.TemplateSyntaxError as error:
-        raise RenderError(f"the model's chat template cannot be read: line {error.lineno}: {shorten(error.message or '', 200)}") from None
+        raise RenderError(
+            f"the model's chat template cannot be read: line {error.lineno}: {shorten(error.message or '', 200)}"
+        ) from None
     except Exception as error:
-        raise template_error(error, "<chat template>") from None
+        raise template_error(error, "<chat template>", ("<chat template>",)) from None
 
 
 def _move_system(messages: Sequence[Message]) -> tuple[Message, ...] | None:
@@ -203,8 +207,8 @@ class _Environment(ImmutableSandboxedEnvironment):
         return super().call_binop(context, operator, left, right)
 
 
-def _refuse(message: str = "") -> None:
-    raise _Refused(message)
+def _refuse(message: object = "") -> None:
+    raise _Refused(" ".join(str(message).split()))
 
 
 @lru_cache(maxsize=16)

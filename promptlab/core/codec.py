@@ -19,7 +19,8 @@ def dump(value: Any) -> dict[str, Any]:
 def load(kind: type[T], data: Any) -> T:
     """Build a dataclass from plain values. Raises ValueError naming the first field that does not fit."""
     try:
-        return _adapter(kind).validate_python(data)  # type: ignore[no-any-return]
+        adapter: TypeAdapter[T] = _adapter(kind)  # type: ignore[arg-type]  # a class is hashable
+        return adapter.validate_python(data)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))

@@ -9,6 +9,7 @@ from typing import Any
 from promptlab.core.options import Options, merge_options
 from promptlab.core.prompt import Prompt
 
+
 @dataclass(frozen=True, slots=True)
 class Model:
     """An entry of models.yaml. A model is its hash; a source is only a way to get it."""
@@ -53,11 +54,15 @@ class Job:
 
 
 def expand(
-    prompts: Iterable[tuple[Prompt, Mapping[str, Any]]], models: Iterable[Model], samples: int, overrides: Mapping[str, Any]
+    prompts: Iterable[tuple[Prompt, Mapping[str, Any]]],
+    models: Iterable[Model],
+    samples: int,
+    overrides: Mapping[str, Any],
 ) -> list[Job]:
     """Lay out the matrix, model by model, so that each model is loaded once."""
-    cells = [(model, prompt, inputs, sample) for model in models for prompt, inputs in prompts for sample in range(samples)]
+    cells = [
+        (model, prompt, inputs, sample) for model in models for prompt, inputs in prompts for sample in range(samples)
+    ]
     return [
-        Job(id, prompt, inputs, model, sample, overrides)
-        for id, (model, prompt, inputs, sample) in enumerate(cells)
+        Job(id, prompt, inputs, model, sample, overrides) for id, (model, prompt, inputs, sample) in enumerate(cells)
     ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -39,7 +38,7 @@ OPTION_NAMES = (*(f.name for f in fields(Options)), "seed")
 
 def _number(low: float, high: float, low_open: bool = False) -> Callable[[Any], str | None]:
     def check(value: Any) -> str | None:
-        ok = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        ok = isinstance(value, int | float) and not isinstance(value, bool)  # nan fails every comparison below
         if ok and low <= value <= high and not (low_open and value == low):
             return None
         return f"wants a number {'above' if low_open else 'from'} {low:g} {'up to' if low_open else 'to'} {high:g}"
@@ -57,7 +56,11 @@ def _whole(low: int, high: int) -> Callable[[Any], str | None]:
 
 def _stops(value: Any) -> str | None:
     values = [value] if isinstance(value, str) else value
-    ok = isinstance(values, list | tuple) and len(values) <= 16 and all(isinstance(v, str) and 0 < len(v) <= 256 for v in values)
+    ok = (
+        isinstance(values, list | tuple)
+        and len(values) <= 16
+        and all(isinstance(v, str) and 0 < len(v) <= 256 for v in values)
+    )
     return None if ok else "wants a text or a list of up to 16 texts, each of 1 to 256 characters"
 
 

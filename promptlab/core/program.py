@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -24,12 +24,14 @@ from typing import Any
 import jinja2
 import jinja2.ext
 from jinja2 import nodes
+from jinja2.environment import TemplateModule
+from jinja2.exceptions import SecurityError
 from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.visitor import NodeTransformer
 
 from promptlab.core.options import check_option
-from promptlab.core.prompt import Prompt
+from promptlab.core.prompt import RESERVED, Prompt
 from promptlab.core.schema import shorten
 from promptlab.errors import Problem, RenderError, SourceError
 
@@ -82,8 +84,10 @@ def step(prompt: Prompt, inputs: Mapping[str, Any], answers: tuple[str, ...]) ->
     cannot be read, RenderError when it fails on these inputs.
     """
     program = _compile(prompt.name, prompt.body, prompt.body_line, tuple(sorted(prompt.partials.items())))
-    if clash := sorted(program.generations & {i.name for i in prompt.inputs}):
-        raise SourceError([Problem(prompt.file, 0, 0, f"{clash[0]} is both an input and a generation; rename one of them")])
+    if clash := sorted(program.names & {i.name for i in prompt.inputs}):
+        raise SourceError(
+            [Problem(prompt.file, 0, 0, f"{clash[0]} is both an input and a generation; rename one of them")]
+        )
     tape = _Tape(answers, program.has_roles)
     token = _TAPE.set(tape)
     try:
@@ -104,7 +108,9 @@ def references(source: str, file: str, first_line: int = 1) -> tuple[str, ...]:
         names = target.items if isinstance(target, nodes.List | nodes.Tuple) else [target]
         for name in names:
             if not (isinstance(name, nodes.Const) and isinstance(name.value, str)):
-                message = "include, import and extends take a literal name, so that a version's hash covers all that it uses"
+                message = (
+                    "include, import and extends take a literal name, so that a version's hash covers all that it uses"
+                )
                 raise SourceError([Problem(file, node.lineno, 0, message)])
             found[name.value] = None
     return tuple(found)
@@ -143,10 +149,13 @@ class _Tape:
         self.size = 0
 
     def text(self, piece: str) -> None:
+        self.count(piece)
+        self.loose.append(piece)
+
+    def count(self, piece: str) -> None:
         self.size += len(piece)
         if self.size > MAX_TEXT:
             raise _Complaint(f"renders to more than {MAX_TEXT:,} characters")
-        self.loose.append(piece)
 
     def say(self, role: str, content: str) -> None:
         if len(self.messages) >= MAX_MESSAGES:
@@ -160,7 +169,9 @@ class _Tape:
         if not text:
             return
         if self.has_roles:
-            raise _Complaint(f"text outside the role tags: {shorten(text)!r}; put it into {{% user %}} … {{% enduser %}}")
+            raise _Complaint(
+                f"text outside the role tags: {shorten(text)!r}; put it into {{% user %}} … {{% enduser %}}"
+            )
         self.say("user", text)
 
     def generate(self, name: str, options: Mapping[str, Any]) -> None:
@@ -202,14 +213,21 @@ class _Language(jinja2.ext.Extension):
         value = parser.parse_expression()
         return nodes.ExprStmt(self.call_method("_return", [value], lineno=tag.lineno), lineno=tag.lineno)
 
-    def _role_tag(self, parser: Parser, role: str, line: int) -> nodes.Node:
+    def _role_tag(self, parser: Parser, role: str, line: int) -> list[nodes.Node]:
+        # Not a call block, in which `caller`, `varargs` and `kwargs` would no longer be those of a macro around it.
         body = parser.parse_statements((f"name:end{role}",), drop_needle=True)
-        call = self.call_method("_say", [nodes.Const(role)], lineno=line)
-        return nodes.CallBlock(call, [], [], body).set_lineno(line)
+        content = parser.free_identifier(line)
+        begin = self.call_method("_begin", [nodes.Const(role)], lineno=line)
+        end = self.call_method("_end", [content], lineno=line)
+        return [
+            nodes.ExprStmt(begin, lineno=line),
+            nodes.AssignBlock(content, None, body, lineno=line),
+            nodes.ExprStmt(end, lineno=line),
+        ]
 
     def _generate_tag(self, parser: Parser, line: int) -> nodes.Node:
         name = parser.stream.expect("name").value
-        if name.startswith("_") or name in ("loop", "self", "true", "false", "none"):
+        if name.startswith("_") or name in RESERVED:
             parser.fail(f"a generation cannot be called {name!r}", line)
         options = []
         while parser.stream.current.type != "block_end":
@@ -217,29 +235,36 @@ class _Language(jinja2.ext.Extension):
             key = parser.stream.expect("name").value
             parser.stream.expect("assign")
             if key in ("choices", "schema", "regex"):
-                parser.fail(f"{key}= is not in this version of promptlab: ask in words, and test the answer with if", line)
+                parser.fail(
+                    f"{key}= is not in this version of promptlab: ask in words, and test the answer with if", line
+                )
             options.append(nodes.Pair(nodes.Const(key), parser.parse_expression()))
         call = self.call_method("_generate", [nodes.Const(name), nodes.Dict(options)], lineno=line)
         return nodes.ExprStmt(call, lineno=line)
 
-    def _say(self, role: str, caller: Callable[[], str]) -> str:
+    def _begin(self, role: str) -> None:
         tape = _TAPE.get()
         if tape.role:
             raise _Complaint(f"{{% {role} %}} stands inside {{% {tape.role} %}}; close that tag before it")
         tape.settle()
         tape.role = role
-        content = str(caller()).strip()
+
+    def _end(self, content: str) -> None:
+        tape = _TAPE.get()
+        assert tape.role is not None
+        tape.count(content)
+        tape.say(tape.role, str(content).strip())
         tape.role = None
-        tape.size += len(content)
-        tape.say(role, content)
-        return ""
 
-    def _generate(self, name: str, options: dict[str, Any]) -> str:
+    def _generate(self, name: str, options: dict[str, Any]) -> None:
+        for value in options.values():
+            _defined(value)
         _TAPE.get().generate(name, options)
-        return ""
 
-    def _return(self, value: Any) -> str:
-        raise _Return(value)
+    def _return(self, value: Any) -> None:
+        _defined(value)
+        _TAPE.get().settle()
+        raise _Return(_plain(value))
 
     def _answer(self, name: str) -> Any:
         """Look a generation's value up when it is used: an ordinary variable would be looked up too early in a loop."""
@@ -265,11 +290,32 @@ class _LateBinding(NodeTransformer):
             raise jinja2.TemplateSyntaxError(f"{node.name!r} is a generation and cannot be set", node.lineno)
         return self.language.call_method("_answer", [nodes.Const(node.name)], lineno=node.lineno)
 
+    def generic_visit(self, node: nodes.Node, *args: Any, **kwargs: Any) -> nodes.Node:
+        bound = {
+            nodes.Macro: lambda n: [n.name],
+            nodes.Import: lambda n: [n.target],
+            nodes.FromImport: lambda n: [n if isinstance(n, str) else n[1] for n in n.names],
+        }
+        if type(node) in bound and (clash := self.names.intersection(bound[type(node)](node))):
+            raise jinja2.TemplateSyntaxError(f"{min(clash)!r} is a generation and cannot be set", node.lineno)
+        return super().generic_visit(node, *args, **kwargs)
+
+
+class _Template(jinja2.Template):
+    """A template whose imported form is made anew each time. Jinja keeps it, and what it holds, from one rendering to the
+    next: the second would not say the messages that importing says, and would find namespaces as the first left them.
+    """
+
+    def _get_default_module(self, ctx: Any = None) -> Any:
+        self._module = None
+        return super()._get_default_module(ctx)
+
 
 class _Environment(ImmutableSandboxedEnvironment):
     """The only Jinja environment for prompts."""
 
     intercepted_binops = frozenset(["**", "*"])
+    template_class = _Template
 
     def __init__(self, sources: Mapping[str, str], generations: frozenset[str] = frozenset()) -> None:
         super().__init__(
@@ -279,6 +325,7 @@ class _Environment(ImmutableSandboxedEnvironment):
             keep_trailing_newline=False,
             autoescape=False,
             extensions=[_Language],
+            finalize=_printable,
             # With a file name on each template, an error's traceback names the file and line that it arose on.
             loader=jinja2.FunctionLoader(lambda name: (sources[name], name, None) if name in sources else None),
         )
@@ -300,16 +347,34 @@ class _Environment(ImmutableSandboxedEnvironment):
         return super().call_binop(context, operator, left, right)
 
 
+def _printable(value: Any) -> Any:
+    """Let only plain data into a text: a method or a generator would show its address, another one in each process."""
+    if value is None or isinstance(value, str | int | float | list | tuple | dict | jinja2.Undefined | TemplateModule):
+        return value
+    name = getattr(value, "__name__", type(value).__name__)
+    raise _Complaint(f"{shorten(str(name))} is not plain data: call it with (), or make it a list with | list")
+
+
+def _defined(value: Any) -> None:
+    """Let an undefined value complain, where it would be said to have the wrong type."""
+    if isinstance(value, jinja2.Undefined):
+        str(value)
+
+
 def bounded(operator: str, left: Any, right: Any) -> None:
     """Refuse a power or product that is out of all proportion. Raises jinja2.sandbox.SecurityError."""
     if isinstance(left, int) and isinstance(right, int):
         bits = left.bit_length() * right if operator == "**" else left.bit_length() + right.bit_length()
         too_large = bits > MAX_INT_BITS
     else:
-        lengths = [len(a) * b for a, b in ((left, right), (right, left)) if isinstance(a, str | list | tuple) and isinstance(b, int)]
+        lengths = [
+            len(a) * b
+            for a, b in ((left, right), (right, left))
+            if isinstance(a, str | list | tuple) and isinstance(b, int)
+        ]
         too_large = any(length > MAX_REPEAT for length in lengths)
     if too_large:
-        raise jinja2.sandbox.SecurityError(f"the result of {operator} would be too large")
+        raise SecurityError(f"the result of {operator} would be too large")
 
 
 def forbid(environment: jinja2.Environment) -> None:
@@ -319,7 +384,9 @@ def forbid(environment: jinja2.Environment) -> None:
     environment.filters["tojson"] = to_json
 
 
-def to_json(value: Any, indent: int | None = None, ensure_ascii: bool = False, sort_keys: bool = False, **_: Any) -> str:
+def to_json(
+    value: Any, indent: int | None = None, ensure_ascii: bool = False, sort_keys: bool = False, **_: Any
+) -> str:
     """The `tojson` filter."""
     return json.dumps(value, indent=indent, ensure_ascii=ensure_ascii, sort_keys=sort_keys)
 
@@ -327,10 +394,14 @@ def to_json(value: Any, indent: int | None = None, ensure_ascii: bool = False, s
 class _Program:
     """A prompt, compiled."""
 
-    def __init__(self, file: str, template: jinja2.Template, generations: frozenset[str], has_roles: bool) -> None:
+    def __init__(
+        self, file: str, files: frozenset[str], template: jinja2.Template, names: frozenset[str], has_roles: bool
+    ) -> None:
         self.file = file
         self.template = template
-        self.generations = generations
+        self.files = files
+        self.names = names
+        """Of generations, and their NAME_all."""
         self.has_roles = has_roles
 
     def run(self, inputs: Mapping[str, Any], tape: _Tape) -> Ask | Transcript:
@@ -339,19 +410,21 @@ class _Program:
         except _Stop as stop:
             return stop.ask
         except _Return as returned:
-            return self._transcript(tape, _plain(returned.value, self.file))
+            return self._transcript(tape, returned.value)
 
     def _run(self, inputs: Mapping[str, Any], tape: _Tape) -> Transcript:
         try:
             for piece in self.template.root_render_func(self.template.new_context(dict(inputs))):
                 tape.text(piece)
-            if not self.generations:
+            if not self.names:
                 tape.generate("output", {})
             tape.settle()
         except Exception as error:
-            raise template_error(error, self.file) from None
+            raise template_error(error, self.file, self.files) from None
         if not tape.named:
-            raise RenderError(f"{self.file}: ended without generating anything: no {{% generate %}} was reached, nor a {{% return %}}")
+            raise RenderError(
+                f"{self.file}: ended without generating anything: no {{% generate %}} was reached, nor a {{% return %}}"
+            )
         return self._transcript(tape, tape.answers[tape.used - 1])
 
     def _transcript(self, tape: _Tape, output: Any) -> Transcript:
@@ -367,9 +440,14 @@ def _compile(name: str, body: str, body_line: int, partials: tuple[tuple[str, st
     trees = [_parse(source, each) for each, source in sources.items()]
     calls = [call for tree in trees for call in tree.find_all(nodes.Call)]
     methods = [(call.node.name, call.args) for call in calls if isinstance(call.node, nodes.ExtensionAttribute)]
-    generations = frozenset(args[0].value for method, args in methods if method == "_generate" and isinstance(args[0], nodes.Const))
-    has_roles = any(method == "_say" for method, _ in methods)
+    generations = frozenset(
+        args[0].value for method, args in methods if method == "_generate" and isinstance(args[0], nodes.Const)
+    )
+    has_roles = any(method == "_begin" for method, _ in methods)
     late = generations | {f"{g}_all" for g in generations}
+    if clash := sorted(g for g in generations if f"{g}_all" in generations):
+        message = f"{clash[0]}_all is a generation, and the list of all answers to {clash[0]}; rename one of them"
+        raise SourceError([Problem(file, 0, 0, message)])
     environment = _Environment(sources, late)
     try:
         for each in sources:
@@ -379,7 +457,7 @@ def _compile(name: str, body: str, body_line: int, partials: tuple[tuple[str, st
         raise _syntax_error(error, sources, file) from None
     except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError) as error:
         raise SourceError([Problem(file, 0, 0, f"the template cannot be compiled: {type(error).__name__}")]) from None
-    return _Program(file, template, generations, has_roles)
+    return _Program(file, frozenset(sources), template, late, has_roles)
 
 
 def _parse(source: str, file: str, first_line: int = 1) -> nodes.Template:
@@ -402,19 +480,25 @@ def _syntax_error(error: jinja2.TemplateSyntaxError, sources: Mapping[str, str],
     return SourceError([Problem(where, error.lineno, column, shorten(error.message or "cannot be read", 200))])
 
 
-def template_error(error: Exception, file: str) -> Exception:
-    """Turn whatever a template raised while it ran into a RenderError that names file and line."""
+def template_error(error: Exception, file: str, files: Collection[str]) -> Exception:
+    """Turn whatever a template raised while it ran into a RenderError that names file and line.
+
+    `files` are all that the error may have arisen in; `file` is named where it arose in none of them.
+    """
     if isinstance(error, jinja2.TemplateSyntaxError):
         return _syntax_error(error, {}, file)
     where = file
     for frame, line in _frames(error):
-        # Files of templates have no directory of this package; Jinja has mapped the line already.
-        if frame.endswith((".jinja", "<chat template>")):
+        if frame in files:  # Jinja has mapped the line already
             where = f"{frame}:{line}"
     if isinstance(error, jinja2.TemplateNotFound):
         return RenderError(f"{where}: includes {error.name!r}, which is not there")
     reason = str(error) or type(error).__name__
-    if not isinstance(error, jinja2.TemplateError | _Complaint):
+    if isinstance(error, RecursionError):
+        reason = "is nested too deeply, or includes or calls itself without an end"
+    elif isinstance(error, MemoryError):
+        reason = "needs too much memory"
+    elif not isinstance(error, jinja2.TemplateError | _Complaint):
         reason = f"{type(error).__name__}: {reason}"
     return RenderError(f"{where}: {shorten(' '.join(reason.split()), 300)}")
 
@@ -432,12 +516,14 @@ def _frames(error: Exception) -> Iterator[tuple[str, int]]:
         traceback = traceback.tb_next
 
 
-def _plain(value: Any, file: str) -> Any:
+def _plain(value: Any) -> Any:
     """A returned value must be plain data."""
     try:
         return json.loads(json.dumps(value, allow_nan=False))
     except (TypeError, ValueError):
-        raise RenderError(f"{file}: {{% return %}} gives a {type(value).__name__}, which is not plain data") from None
+        raise _Complaint(f"{{% return %}} gives a {type(value).__name__} that is not plain data") from None
+    except RecursionError:
+        raise _Complaint("{% return %} gives a value that is nested too deeply") from None
 
 
 def messages_text(messages: Iterable[Message]) -> str:

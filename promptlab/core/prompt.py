@@ -16,7 +16,13 @@ from promptlab.errors import InputError, Problem, SourceError
 
 SUFFIX = ".jinja"
 MAX_CHARS = 256 * 1024
+MAX_FRONT = 64 * 1024
+"""Characters of the front matter: it is read where nothing kills us, and YAML is slow (2 s for 256 KB)."""
 KEYS = ("description", "inputs", "output", "options", "metadata")
+RESERVED = frozenset(
+    "and or not in is if else elif for true false none True False None loop self super caller varargs kwargs".split()
+)
+"""Words of the template language: neither an input nor a generation can have such a name."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}(/[A-Za-z0-9][A-Za-z0-9_.-]{0,99}){0,9}")
 """What a prompt may be called: its path below prompts/, without the suffix. `@` is kept for versions."""
 
@@ -87,13 +93,15 @@ def parse(source: str, name: str) -> Prompt:
     file = name + SUFFIX
     if len(source) > MAX_CHARS:
         raise SourceError([Problem(file, 0, 0, f"is larger than {MAX_CHARS:,} characters")])
-    front, body, body_line = split(source, file)
+    front, body, body_line = split(source.removeprefix("\ufeff"), file)
+    if len(front) > MAX_FRONT:
+        raise SourceError([Problem(file, 1, 1, f"the front matter is larger than {MAX_FRONT:,} characters")])
     document = yamltext.read(front, file=file, first_line=2) if front.strip() else yamltext.Document({}, file)
     head = document.value if document.value is not None else {}
     if not isinstance(head, dict):
         raise SourceError([document.problem((), "the front matter is a mapping: `description: …`, `inputs: …`")])
     problems = [
-        document.problem((key,), f"{key!r} is not a key of a prompt file; there are {', '.join(KEYS)}")
+        document.problem((key,), f"{schema.shorten(key)!r} is not a key of a prompt file; there are {', '.join(KEYS)}")
         for key in head
         if key not in KEYS
     ]
@@ -130,7 +138,9 @@ def split(source: str, file: str) -> tuple[str, str, int]:
     for number, line in enumerate(lines[1:], 2):
         if line.rstrip() == "---":
             return "\n".join(lines[1 : number - 1]), "\n".join(lines[number:]), number + 1
-    raise SourceError([Problem(file, 1, 1, "the front matter that begins here is not closed: put a line `---` after it")])
+    raise SourceError(
+        [Problem(file, 1, 1, "the front matter that begins here is not closed: put a line `---` after it")]
+    )
 
 
 def _inputs(document: yamltext.Document, entries: Any, problems: list[Problem]) -> tuple[Input, ...]:
@@ -143,10 +153,13 @@ def _inputs(document: yamltext.Document, entries: Any, problems: list[Problem]) 
         try:
             field = schema.read_field(key, spec)
         except schema.SchemaError as error:
-            problems.append(document.problem((*path, *error.path), f"input {key}: {error}"))
+            name = schema.shorten(key if key.isprintable() else repr(key))
+            problems.append(document.problem((*path, *error.path), f"input {name}: {error}"))
             continue
         if field.name.startswith("_"):
-            problems.append(document.problem(path, f"input {key}: names that begin with _ are kept for promptlab"))
+            problems.append(document.problem(path, f"input {field.name}: names that begin with _ are for promptlab"))
+        if field.name in RESERVED:
+            problems.append(document.problem(path, f"input {field.name}: this is a word of the template language"))
         if field.name in inputs:
             problems.append(document.problem(path, f"input {field.name} is declared twice"))
         # Whether the schema itself is sound, and the default fits, is checked where schemas are applied.
@@ -179,6 +192,7 @@ def complete(prompt: Prompt, given: Mapping[str, Any]) -> dict[str, Any]:
     if wrong:
         raise SourceError(Problem(prompt.file, 0, 0, f"input {reason}") for reason in wrong)
     known = {i.name for i in prompt.inputs}
+    given = {name: value for name, value in given.items() if value is not None or not _may_be_absent(prompt, name)}
     problems = [f"there is no input {schema.shorten(name)!r}" for name in given if name not in known]
     problems += [f"the input {i.name!r} is missing" for i in prompt.inputs if i.required and i.name not in given]
     problems += [
@@ -191,8 +205,13 @@ def complete(prompt: Prompt, given: Mapping[str, Any]) -> dict[str, Any]:
     return {i.name: given.get(i.name, i.default) for i in prompt.inputs}
 
 
+def _may_be_absent(prompt: Prompt, name: str) -> bool:
+    """Whether None stands for no value: so that what `complete` has made is complete."""
+    return any(i.name == name and not i.required and "default" not in i.schema for i in prompt.inputs)
+
+
 def _parameter(input: Input) -> str:
-    text = f"{input.name}{'' if input.required or 'default' in input.schema else '?'}: {schema.type_name(input.schema)}"
+    text = f"{input.name}{'' if input.required or 'default' in input.schema else '?'}: {schema.shorten(schema.type_name(input.schema), 200)}"
     if "default" in input.schema:
-        text += f" = {json.dumps(input.default, ensure_ascii=False)}"
+        text += f" = {schema.shorten(json.dumps(input.default, ensure_ascii=False))}"
     return text

@@ -93,7 +93,7 @@ class ModelRef:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One execution of one prompt on one model. Self-sufficient, and the same as JSON (`schema` counts its versions)."""
+    """One execution of one prompt on one model: self-sufficient, and the same as JSON. `schema` counts its versions."""
 
     schema: int
     id: str
@@ -152,13 +152,20 @@ def fold(cell: Cell, event: Event) -> Cell:
             if record.error:
                 status = "cancelled" if record.error.type == "Cancelled" else "failed"
             return replace(cell, status=status, record=record, steps=record.steps, seq=None)
-        case Loading(model=model, fraction=fraction) if model == cell.job.model.name and cell.status in ("waiting", "loading"):
+        case Loading(model=model, fraction=fraction) if model == cell.job.model.name and cell.status in (
+            "waiting",
+            "loading",
+        ):
             return replace(cell, status="loading", progress=fraction)
         case Ready(model=model) if model == cell.job.model.name and cell.status in ("waiting", "loading"):
             template = cell.job.model.chat_template or event.vocabulary.chat_template
-            return replace(cell, status="waiting", progress=1.0, engine=event.engine, load_s=event.load_s, template=template)
+            return replace(
+                cell, status="waiting", progress=1.0, engine=event.engine, load_s=event.load_s, template=template
+            )
         case Asked(job=job) if job == cell.job.id:
-            step = Step(event.name, event.messages, (), event.seed, event.options, (), "", system_moved=event.system_moved)
+            step = Step(
+                event.name, event.messages, (), event.seed, event.options, (), "", system_moved=event.system_moved
+            )
             return replace(cell, status="running", seq=event.seq, steps=(*cell.steps, step))
         case Started(seq=seq, prompt_ids=ids) if seq == cell.seq:
             return _amend(cell, prompt_ids=ids)
@@ -192,7 +199,9 @@ def finish(
     """Make the record of a cell that has ended."""
     job = cell.job
     options, seed = job.options()
-    prompt = PromptRef(job.prompt.name, job.prompt.name, job.prompt.hash, job.prompt.source, job.prompt.partials, commit, dirty)
+    prompt = PromptRef(
+        job.prompt.name, job.prompt.name, job.prompt.hash, job.prompt.source, job.prompt.partials, commit, dirty
+    )
     model = ModelRef(job.model.name, job.model.sha256, template_hash(cell.template) if cell.template else None)
     return Record(
         schema=SCHEMA,
@@ -229,7 +238,9 @@ def key(
         "inputs": inputs,
         "case": case,
         "model": [model.sha256, model.template_hash],
-        "engine": None if engine is None else [engine.mode, dict(engine.layout), engine.threads, engine.llama_cpp, engine.build],
+        "engine": None
+        if engine is None
+        else [engine.mode, dict(engine.layout), engine.threads, engine.llama_cpp, engine.build],
         "options": options,
         "seed": seed,
         "sample": sample,

@@ -1,4 +1,4 @@
-"""Text for a display: nothing in it moves a cursor, rings a bell, fills a clipboard or hides behind another direction."""
+"""Text for a display: nothing in it moves a cursor, rings a bell, fills a clipboard or reverses what is read."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ core schema (https://yaml.org/spec/1.2.2/#103-core-schema), in which only null, 
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -15,16 +16,21 @@ from typing import Any
 
 import yaml
 
+from promptlab.core.schema import shorten
 from promptlab.errors import Problem, SourceError
 
 MAX_CHARS = 1024 * 1024
 MAX_DEPTH = 40
 MAX_NODES = 200_000
+MAX_PROBLEMS = 50
+"""A file wrong in more places than this is not worth a longer list."""
+MAX_NUMBER = 100
+"""Characters of a number."""
 
 _NULL = re.compile(r"~|null|Null|NULL|")
 _BOOL = re.compile(r"true|True|TRUE|false|False|FALSE")
-_INT = re.compile(r"[-+]?[0-9]{1,18}|0x[0-9a-fA-F]{1,15}|0o[0-7]{1,20}")
-_FLOAT = re.compile(r"[-+]?(\.[0-9]{1,40}|[0-9]{1,40}(\.[0-9]{0,40})?)([eE][-+]?[0-9]{1,3})?")
+_INT = re.compile(r"[-+]?[0-9]+|0x[0-9a-fA-F]+|0o[0-7]+")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 
 Path = tuple[str | int, ...]
 """The way to a value: keys and indices from the top of the document."""
@@ -63,11 +69,13 @@ def read(text: str, *, file: str, first_line: int = 1) -> Document:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1 + offset, mark.column + 1) if mark else (0, 0)
         raise SourceError([*builder.problems, Problem(file, line, column, f"YAML: {error.problem or error}")]) from None
-    except yaml.YAMLError as error:
+    except yaml.YAMLError as error:  # a character that YAML does not take
         position = getattr(error, "position", None)
-        line = text.count("\n", 0, position) + first_line if isinstance(position, int) else 0
+        line = column = 0
+        if isinstance(position, int):
+            line, column = text.count("\n", 0, position) + first_line, position - text.rfind("\n", 0, position)
         reason = " ".join(str(error).split("\n")[0].split())
-        raise SourceError([*builder.problems, Problem(file, line, 0, f"YAML: {reason}")]) from None
+        raise SourceError([*builder.problems, Problem(file, line, column, f"YAML: {reason}")]) from None
     except RecursionError:
         raise SourceError([Problem(file, 0, 0, f"YAML: is nested deeper than {MAX_DEPTH} levels")]) from None
     if builder.problems:
@@ -100,22 +108,40 @@ class _Builder:
         self.nodes += 1
         self.marks.setdefault(path, self.place(event))
         if self.nodes > MAX_NODES or len(path) > MAX_DEPTH:
-            limit = f"has more than {MAX_NODES:,} values" if self.nodes > MAX_NODES else f"is nested deeper than {MAX_DEPTH} levels"
-            raise SourceError([Problem(self.file, *self.place(event), f"YAML: {limit}")])
+            limit = (
+                f"has more than {MAX_NODES:,} values"
+                if self.nodes > MAX_NODES
+                else f"is nested deeper than {MAX_DEPTH} levels"
+            )
+            raise self.end(event, f"YAML: {limit}")
+        self.no_references(event)
         if isinstance(event, yaml.AliasEvent):
-            self.complain(event, f"YAML: aliases (*{event.anchor}) are not allowed here; write the value out")
             return None
-        if getattr(event, "anchor", None):
-            self.complain(event, f"YAML: anchors (&{event.anchor}) are not allowed here; write the value out")
-        tag = getattr(event, "tag", None)
-        if tag and tag != "!":
-            self.complain(event, "YAML: tags (!…) are not allowed here; quote the value if it begins with an exclamation mark")
         if isinstance(event, yaml.SequenceStartEvent):
             return self.sequence(events, path)
         if isinstance(event, yaml.MappingStartEvent):
             return self.mapping(events, path)
         assert isinstance(event, yaml.ScalarEvent)
-        return _scalar(event.value) if event.implicit[0] and event.style is None else event.value
+        return self.scalar(event) if event.implicit[0] and event.style is None else event.value
+
+    def no_references(self, event: yaml.Event) -> None:
+        """Complain of an alias, an anchor or a tag, on a value or a key."""
+        anchor = shorten(getattr(event, "anchor", None) or "")
+        if isinstance(event, yaml.AliasEvent):
+            self.complain(event, f"YAML: aliases (*{anchor}) are not allowed here; write the value out")
+        elif anchor:
+            self.complain(event, f"YAML: anchors (&{anchor}) are not allowed here; write the value out")
+        if getattr(event, "tag", None) not in (None, "!"):
+            self.complain(
+                event, "YAML: tags (!…) are not allowed here; quote the value if it begins with an exclamation mark"
+            )
+
+    def scalar(self, event: yaml.ScalarEvent) -> Any:
+        try:
+            return _scalar(event.value)
+        except OverflowError:
+            self.complain(event, "YAML: too large a number; put it in quotes if it is a text")
+            return None
 
     def sequence(self, events: Iterator[yaml.Event], path: Path) -> list[Any]:
         values: list[Any] = []
@@ -131,32 +157,44 @@ class _Builder:
             if isinstance(event, yaml.MappingEndEvent):
                 break
             if not isinstance(event, yaml.ScalarEvent):
-                raise SourceError([*self.problems, Problem(self.file, *self.place(event), "YAML: a key must be a plain word or a string")])
+                raise self.end(event, "YAML: a key must be a plain word or a string")
+            self.no_references(event)
             # Keys keep their text: `no: x` has the key "no", and `1: x` the key "1".
             key = event.value
             if key == "<<" and event.style is None:
                 self.complain(event, "YAML: merge keys (<<) are not allowed here; write the values out")
             elif key in values:
-                self.complain(event, f"YAML: the key {key!r} stands here a second time")
+                self.complain(event, f"YAML: the key {shorten(key)!r} stands here a second time")
             self.marks[(*path, key)] = self.place(event)
             values[key] = self.node(next(events), events, (*path, key))
         return values
 
     def place(self, event: yaml.Event) -> tuple[int, int]:
+        assert event.start_mark is not None
         return event.start_mark.line + 1 + self.offset, event.start_mark.column + 1
 
     def complain(self, event: yaml.Event, message: str) -> None:
+        if len(self.problems) >= MAX_PROBLEMS:
+            raise self.end(event, "YAML: there are more problems from here on")
         self.problems.append(Problem(self.file, *self.place(event), message))
+
+    def end(self, event: yaml.Event, message: str) -> SourceError:
+        """Everything so far, and a problem after which nothing more can be read."""
+        return SourceError([*self.problems, Problem(self.file, *self.place(event), message)])
 
 
 def _scalar(text: str) -> Any:
-    """Resolve a plain scalar by the YAML 1.2 core schema."""
+    """Resolve a plain scalar by the YAML 1.2 core schema. Raises OverflowError when a number is out of all proportion."""
     if _NULL.fullmatch(text):
         return None
     if _BOOL.fullmatch(text):
         return text.lower() == "true"
+    if not _FLOAT.fullmatch(text) and not _INT.fullmatch(text):
+        return text
+    if len(text) > MAX_NUMBER:
+        raise OverflowError
     if _INT.fullmatch(text):
         return int(text, 0) if text[:2] in {"0x", "0o"} else int(text)
-    if _FLOAT.fullmatch(text):
-        return float(text)
-    return text
+    if math.isinf(number := float(text)):
+        raise OverflowError
+    return number

@@ -30,9 +30,9 @@ class Question:
 class Backend(Protocol):
     """An engine. `load`, `ask` and `cancel` return at once; what comes of them is told by `next_event`.
 
-    For each model loaded: `Loading` any number of times, then `Ready`, or `Failed` without a sequence. For each question
-    to a model that is ready: `Started`, any number of `Token`, then `Answered`; or `Failed`. When a model's process dies,
-    each of its sequences gets its `Failed`, and then the model.
+    For each model loaded: `Loading` any number of times, then `Ready`, or `Failed` without a sequence. For each
+    question to a model that is ready: `Started`, any number of `Token`, then `Answered`; or `Failed`. When a model's
+    process dies, each of its sequences gets its `Failed`, and then the model.
     """
 
     def load(self, model: Model, path: Path) -> None:

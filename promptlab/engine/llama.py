@@ -10,6 +10,7 @@ prompt and answer never computed in one call.
 from __future__ import annotations
 
 import ctypes
+import json
 import platform
 import sys
 import time
@@ -137,9 +138,9 @@ class Llama:
 
     def engine(self) -> Engine:
         """What computes: everything about it that an answer can depend on."""
-        build = " ".join(c.llama_print_system_info().decode().split())
+        build = features()
         layout = LAYOUT | {"extra_buffers": not self.safe_mode}
-        return Engine("exact", c.__version__, build, _cpu(), self.threads, layout, self.safe_mode)
+        return Engine("exact", build["version"], build["features"], _cpu(), self.threads, layout, self.safe_mode)
 
     def vocabulary(self) -> Vocabulary:
         """What must be known to write prompts for it."""
@@ -197,7 +198,7 @@ class Llama:
             raise EngineError("the prompt is empty: this model gets no token at all")
         if len(ids) >= self.context:
             raise EngineError(
-                f"the prompt has {len(ids):,} tokens and does not fit, with an answer, into the context of {self.context:,}",
+                f"the prompt has {len(ids):,} tokens and leaves no room for an answer in the context of {self.context:,}",
                 hint="Shorten it, or raise `context` in models.yaml",
             )
         return Generation(self, question, ids)
@@ -378,3 +379,12 @@ def _cpu() -> str:
         return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
         return platform.processor() or platform.machine()
+
+
+def features() -> dict[str, str]:
+    """Which build of llama.cpp this is: the package's version, and what it was compiled with and found."""
+    return {"version": c.__version__, "features": " ".join(c.llama_print_system_info().decode().split())}
+
+
+if __name__ == "__main__":  # asked by engine/probe.py, in a process of its own
+    print(json.dumps(features()))

@@ -8,8 +8,9 @@ It reads requests and writes events, a JSON line each:
     {"op": "tokenize", "id": …, "segments": …}       answered by {"event": "tokenized", "id": …, "ids": […]}
     {"op": "turn"}                                   answered by {"event": "turn"} when the turn is over
 
-Every sequence has a number, and events of several may mix, so batching needs no other protocol. The worker computes only
-during its turn, so that models side by side share the cores without splitting threads. It ends when its input closes.
+Every sequence has a number, and events of several may mix, so batching needs no other protocol. The worker computes
+only during its turn, so that models side by side share the cores without splitting threads. It ends when its input
+closes.
 """
 
 from __future__ import annotations

@@ -90,7 +90,7 @@ def _limit(what: int, value: int) -> None:
 
 
 def _limit_cpu(wall_s: float) -> None:
-    """Let this request burn its share of processor time and no more, should the parent no longer be there to kill it."""
+    """Let this request burn its share of processor time and no more, even if no parent is there to kill it."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
     resource.setrlimit(resource.RLIMIT_CPU, (int(used.ru_utime + used.ru_stime + wall_s) + 2, hard))

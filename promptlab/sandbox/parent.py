@@ -47,7 +47,9 @@ class Sandbox:
     def __enter__(self) -> Sandbox:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def step(self, prompt: Prompt, inputs: Mapping[str, Any], answers: Sequence[str]) -> Ask | Transcript:
@@ -70,7 +72,9 @@ class Sandbox:
     def chat(self, template: str, messages: Sequence[Message], *, bos: str, eos: str) -> tuple[str, bool]:
         """Render a model's chat template: `core.chat.render`."""
         sent = [asdict(m) for m in messages]
-        text, moved = self._request("chat", "the model's chat template", template=template, messages=sent, bos=bos, eos=eos)
+        text, moved = self._request(
+            "chat", "the model's chat template", template=template, messages=sent, bos=bos, eos=eos
+        )
         return text, moved
 
     def close(self) -> None:
@@ -97,7 +101,9 @@ class Sandbox:
             raise RenderError(f"{what}: took longer than {self.limits.wall_s:g} s and was stopped") from None
         except (EOFError, OSError, ValueError):
             code = self._kill()
-            raise RenderError(f"{what}: the process that renders it died ({_reason(code)}); it needs too much") from None
+            raise RenderError(
+                f"{what}: the process that renders it died ({_reason(code)}); it needs too much"
+            ) from None
         except BaseException:  # Ctrl+C in the middle of an exchange: the next one must not read this one's reply
             self._kill()
             raise
@@ -123,7 +129,14 @@ class Sandbox:
 
     def _start(self) -> None:
         # -P keeps the working folder, which may be a stranger's library, off the import path.
-        command = [sys.executable, "-P", "-m", "promptlab.sandbox.child", str(self.limits.memory_bytes), str(self.limits.wall_s)]
+        command = [
+            sys.executable,
+            "-P",
+            "-m",
+            "promptlab.sandbox.child",
+            str(self.limits.memory_bytes),
+            str(self.limits.wall_s),
+        ]
         kept = {k: v for k, v in os.environ.items() if k in ("PATH", "PYTHONPATH", "SYSTEMROOT", "LD_LIBRARY_PATH")}
         environment = kept | {"PYTHONHASHSEED": "0", "PYTHONUTF8": "1", "PYTHONDONTWRITEBYTECODE": "1"}
         self._child = subprocess.Popen(
@@ -139,7 +152,8 @@ class Sandbox:
         if not select.select([self._child.stdout], [], [], 60)[0] or self._child.stdout.readline() != b"ready\n":
             code = self._kill()
             raise PromptlabError(
-                f"the process that renders templates does not start ({_reason(code)})", hint="`promptlab doctor` says more"
+                f"the process that renders templates does not start ({_reason(code)})",
+                hint="`promptlab doctor` says more",
             )
 
     def _kill(self) -> int | None:
@@ -159,7 +173,13 @@ class Sandbox:
 def _sent(prompt: Prompt) -> dict[str, Any]:
     inputs = [{"name": i.name, "schema": i.schema, "required": i.required} for i in prompt.inputs]
     partials = dict(prompt.partials)
-    return {"name": prompt.name, "body": prompt.body, "body_line": prompt.body_line, "inputs": inputs, "partials": partials}
+    return {
+        "name": prompt.name,
+        "body": prompt.body,
+        "body_line": prompt.body_line,
+        "inputs": inputs,
+        "partials": partials,
+    }
 
 
 def _error(reply: Mapping[str, Any]) -> PromptlabError:

@@ -1,0 +1,1 @@
+"""The use cases. The terminal interface and the command line call only these."""

@@ -1,0 +1,76 @@
+"""A lab: one library with its models, history, sandbox and engine, opened together and closed together."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from promptlab.core.job import Model
+from promptlab.engine.backend import Backend
+from promptlab.files.library import Library
+from promptlab.files.models import read_models
+from promptlab.files.paths import data_dir, find_library, shipped_library
+from promptlab.files.store import Store
+from promptlab.sandbox import Sandbox
+
+
+class Lab:
+    """Everything that a use case needs. The engine starts when it is first asked for."""
+
+    def __init__(self, root: Path, make_backend: Callable[[], Backend]) -> None:
+        self.root = root
+        self.sandbox = Sandbox()
+        self.library = Library(root, self.sandbox)
+        self.store = Store.open(history_folder(root))
+        self.sequences = itertools.count(1)
+        """Names for sequences, never used twice."""
+        self._make_backend = make_backend
+        self._backend: Backend | None = None
+
+    @property
+    def models(self) -> dict[str, Model]:
+        """The entries of models.yaml, read again each time. Raises SourceError."""
+        return read_models(self.root / "models.yaml", "models.yaml")
+
+    @property
+    def backend(self) -> Backend:
+        """The engine."""
+        if self._backend is None:
+            self._backend = self._make_backend()
+        return self._backend
+
+    def close(self) -> None:
+        """End the engine and the sandbox, close the history."""
+        if self._backend is not None:
+            self._backend.close()
+            self._backend = None
+        self.sandbox.close()
+        self.store.close()
+
+
+@contextmanager
+def open_lab(library: Path | None = None, make_backend: Callable[[], Backend] | None = None) -> Iterator[Lab]:
+    """Open the library at `library`, or the nearest one above the working folder, or the one that ships.
+
+    Raises NotFound when `library` is none.
+    """
+    lab = Lab(find_library(Path.cwd(), library), make_backend or _pool)
+    try:
+        yield lab
+    finally:
+        lab.close()
+
+
+def history_folder(root: Path) -> Path:
+    """Where the history of a library is kept: beside it, or in the user's data folder when it cannot be written to."""
+    read_only = not os.access(root, os.W_OK) or (root == shipped_library() and root.name == "_library")
+    return data_dir() if read_only else root
+
+
+def _pool() -> Backend:
+    from promptlab.engine.pool import Pool
+
+    return Pool()

@@ -1,0 +1,297 @@
+"""Run prompts on models: the one loop that the command line, the terminal interface and, later, batches use.
+
+`prepare` refuses whatever is wrong before anything is loaded. `Run.events` then says everything that happens, and keeps
+a record of each job. A job that fails is a record with an error; its neighbours go on.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from ulid import ULID
+
+from promptlab.app.lab import Lab
+from promptlab.core import chat
+from promptlab.core.chat import PLAIN, Formatted
+from promptlab.core.events import (
+    Answered,
+    Asked,
+    EngineEvent,
+    Event,
+    Failed,
+    Failure,
+    Finished,
+    Loading,
+    Ready,
+    Started,
+    Token,
+    Vocabulary,
+)
+from promptlab.core.job import Job, Model, expand
+from promptlab.core.options import draw_seed
+from promptlab.core.program import Ask, Message, Transcript
+from promptlab.core.prompt import Prompt
+from promptlab.core.record import Cell, Record, finish, fold
+from promptlab.core.schema import from_text
+from promptlab.engine.backend import Question
+from promptlab.errors import EngineError, InputError, ModelMissing, PromptlabError
+from promptlab.files.gguf import check_header
+from promptlab.files.git import state
+from promptlab.files.models import present, select_models
+from promptlab.sandbox import Sandbox
+
+POLL_S = 0.1
+"""How soon a cancelled run notices while the engine says nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """A value as it was typed; the input's type says how to read it."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to run."""
+
+    prompts: tuple[str, ...]
+    models: tuple[str, ...] = ()
+    """Names, with `all` for every model on disk; none means the default ones."""
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    """Values, or `Typed` ones."""
+    samples: int = 1
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """They win over those of tag, prompt and model."""
+    log: bool = True
+    """Whether to keep the records."""
+
+
+def prepare(lab: Lab, request: Request) -> Run:
+    """Check everything that can be checked before a model is loaded.
+
+    Raises a UsageError: NotFound, InputError, OptionError, SourceError or ModelMissing.
+    """
+    prompts = [lab.library.load(name) for name in request.prompts]
+    models = select_models(lab.models, request.models)
+    cells = [(p, lab.sandbox.complete(p, read_inputs(p, request.inputs))) for p in prompts]
+    jobs = expand(cells, models, request.samples, request.options)
+    for job in jobs[:: request.samples]:
+        job.options()
+        _check_start(lab, job)
+    if missing := [m.name for m in models if present(m) is None]:
+        names = " ".join(missing)
+        what = "model is not on disk" if len(missing) == 1 else "models are not on disk"
+        raise ModelMissing(
+            f"{what}: {names}", hint=f"Fetch with `promptlab models pull {names}`, or run again with --pull"
+        )
+    return Run(lab, jobs, request.log)
+
+
+def read_inputs(prompt: Prompt, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Read typed values by the types of a prompt's inputs. Raises InputError."""
+    values: dict[str, Any] = {}
+    for name, value in given.items():
+        if isinstance(value, Typed):
+            declared = next((i for i in prompt.inputs if i.name == name), None)
+            try:
+                value = from_text(value.text, declared.schema) if declared else value.text
+            except ValueError as error:
+                raise InputError(
+                    f"{prompt.name}: the input {name!r} {error}", hint=f"It takes {prompt.signature}"
+                ) from None
+        values[name] = value
+    return values
+
+
+def _check_start(lab: Lab, job: Job) -> None:
+    """Run a program up to its first question, so that a template that cannot work is refused before any load."""
+    lab.sandbox.step(job.prompt, job.inputs, ())
+
+
+class Run:
+    """A run that can begin."""
+
+    def __init__(self, lab: Lab, jobs: list[Job], log: bool) -> None:
+        self.lab = lab
+        self.jobs = tuple(jobs)
+        self._log = log
+        self._cells = {job.id: Cell(job) for job in jobs}
+        self._begun: dict[int, str] = {}
+        self._answers: dict[int, tuple[str, ...]] = {job.id: () for job in jobs}
+        self._owners: dict[int, int] = {}
+        """Sequence to job."""
+        self._vocabularies: dict[str, Vocabulary] = {}
+        self._cancel = threading.Event()
+        self._commits: dict[str, tuple[str | None, bool | None]] = {}
+
+    @property
+    def models(self) -> list[Model]:
+        """The models in the order in which they are loaded."""
+        return list({job.model.name: job.model for job in self.jobs}.values())
+
+    def cancel(self) -> None:
+        """End everything that runs; what has been answered so far is kept. May be called from any thread."""
+        self._cancel.set()
+
+    def events(self) -> Iterator[Event]:
+        """Do it. Ends when each job has its `Finished`."""
+        for model in self.models:
+            yield from self._load(model)
+        told = False
+        while any(cell.record is None for cell in self._cells.values()):
+            if self._cancel.is_set() and not told:
+                told = True
+                yield from self._stop()
+            event = self.lab.backend.next_event(POLL_S)
+            if event is not None:
+                yield from self._take(event)
+
+    def _load(self, model: Model) -> Iterator[Event]:
+        path = present(model)
+        try:
+            if path is None:
+                raise EngineError(f"{model.name}: its file has gone from the model store")
+            check_header(path)
+        except PromptlabError as error:
+            yield from self._take(Failed(model.name, None, _failure(error)))
+        else:
+            self.lab.backend.load(model, path)
+
+    def _take(self, event: EngineEvent) -> Iterator[Event]:
+        """Fold an event of the engine into the cells that it is about, and go on from there."""
+        jobs = self._concerned(event)
+        if not jobs:  # left over from an earlier run
+            return
+        for job in jobs:
+            self._fold(event, job)
+        yield event
+        if isinstance(event, Ready):
+            self._vocabularies[event.model] = event.vocabulary
+        for job in jobs:
+            match event:
+                case Ready():
+                    yield from self._advance(job)
+                case Answered():
+                    yield from self._answered(job, event)
+                case Failed(failure=failure):
+                    yield from self._end(job, failure=failure)
+
+    def _concerned(self, event: EngineEvent) -> list[Job]:
+        """The jobs that an event is about and that have not ended: one for a sequence, all of them for a model."""
+        match event:
+            case Loading(model=name) | Ready(model=name) | Failed(model=name, seq=None):
+                return [j for j in self.jobs if j.model.name == name and self._cells[j.id].record is None]
+            case Started(seq=seq) | Token(seq=seq) | Answered(seq=seq) | Failed(seq=seq):
+                owner = self._cells.get(self._owners.get(seq or 0, -1))
+                return [] if owner is None or owner.record is not None else [owner.job]
+
+    def _answered(self, job: Job, event: Answered) -> Iterator[Event]:
+        if event.finish_reason == "cancelled":
+            yield from self._end(job, failure=_CANCELLED)
+            return
+        self._answers[job.id] += (event.text,)
+        yield from self._advance(job)
+
+    def _advance(self, job: Job) -> Iterator[Event]:
+        """Take a job to its next question, or to its end."""
+        if self._cancel.is_set():
+            yield from self._end(job, failure=_CANCELLED)
+            return
+        self._begun.setdefault(job.id, _now())
+        try:
+            result = self.lab.sandbox.step(job.prompt, job.inputs, self._answers[job.id])
+            if isinstance(result, Transcript):
+                yield from self._end(job, output=result.output)
+            else:
+                yield from self._ask(job, result)
+        except PromptlabError as error:
+            yield from self._end(job, failure=_failure(error))
+
+    def _ask(self, job: Job, ask: Ask) -> Iterator[Event]:
+        options, base = job.options(ask.options)
+        seed = draw_seed(base, job.case, job.sample, len(self._answers[job.id]))
+        formatted = write(self.lab.sandbox, job.model, self._vocabularies[job.model.name], ask.messages)
+        seq = next(self.lab.sequences)
+        self._owners[seq] = job.id
+        event = Asked(job.id, seq, ask.name, ask.messages, seed, asdict(options), formatted.system_moved)
+        self._fold(event, job)
+        yield event
+        self.lab.backend.ask(Question(job.model.name, seq, formatted.segments, options, seed))
+
+    def _stop(self) -> Iterator[Event]:
+        """Cancel what runs, and end what does not."""
+        for cell in list(self._cells.values()):
+            if cell.record is not None:
+                continue
+            if cell.seq is not None:
+                self.lab.backend.cancel(cell.job.model.name, cell.seq)
+            else:
+                yield from self._end(cell.job, failure=_CANCELLED)
+
+    def _end(self, job: Job, *, output: Any = None, failure: Failure | None = None) -> Iterator[Event]:
+        cell = self._cells[job.id]
+        if cell.record is not None:
+            return
+        commit, dirty = self._commit(job.prompt)
+        record = finish(
+            cell,
+            id=str(ULID()),
+            started_at=self._begun.get(job.id) or _now(),
+            output=output,
+            failure=failure,
+            commit=commit,
+            dirty=dirty,
+        )
+        if self._log:
+            self.lab.store.append(record)
+        event = Finished(job.id, record)
+        self._fold(event, job)
+        yield event
+
+    def _commit(self, prompt: Prompt) -> tuple[str | None, bool | None]:
+        if prompt.name not in self._commits:
+            files = {
+                f"prompts/{name}": text.encode()
+                for name, text in {prompt.file: prompt.source, **prompt.partials}.items()
+            }
+            self._commits[prompt.name] = state(self.lab.root, files)
+        return self._commits[prompt.name]
+
+    def _fold(self, event: Event, job: Job) -> None:
+        self._cells[job.id] = fold(self._cells[job.id], event)
+
+
+def write(sandbox: Sandbox, model: Model, vocabulary: Vocabulary, messages: tuple[Message, ...]) -> Formatted:
+    """Write messages as the model reads them. Raises RenderError, and EngineError when it has no chat template."""
+    if model.chat_template == PLAIN:
+        return chat.plain(messages)
+    if vocabulary.chat_template is None:
+        raise EngineError(
+            f"{model.name}: its file holds no chat template",
+            hint="For a base model, say `chat_template: plain` in models.yaml",
+        )
+    hidden, table = chat.hide(messages, vocabulary.control_tokens)
+    text, moved = sandbox.chat(vocabulary.chat_template, hidden, bos=vocabulary.bos, eos=vocabulary.eos)
+    return Formatted(chat.show(text, table, vocabulary.control_tokens), moved)
+
+
+_CANCELLED = Failure("Cancelled", "cancelled before it was finished")
+
+
+def _failure(error: PromptlabError) -> Failure:
+    return Failure(type(error).__name__, str(error))
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def records(run: Run) -> list[Record]:
+    """Run to the end and give the records, in the order of the jobs."""
+    done = {e.job: e.record for e in run.events() if isinstance(e, Finished)}
+    return [done[job.id] for job in run.jobs]

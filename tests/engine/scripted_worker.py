@@ -1,0 +1,71 @@
+"""A worker without a model: it speaks the protocol of `engine/worker.py` and does what its first argument says."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from typing import Any
+
+
+def say(message: dict[str, Any]) -> None:
+    print(json.dumps(message), flush=True)
+
+
+def ready(model: str, safe_mode: bool) -> None:
+    engine = {
+        "mode": "exact",
+        "llama_cpp": "0",
+        "build": "",
+        "cpu": "",
+        "threads": 1,
+        "layout": {},
+        "safe_mode": safe_mode,
+    }
+    words = {"chat_template": None, "bos": "", "eos": "", "control_tokens": []}
+    say({"event": "ready", "model": model, "engine": engine, "vocabulary": words, "load_s": 0.0})
+
+
+def answer(seq: int, text: str) -> None:
+    say({"event": "started", "seq": seq, "prompt_ids": [1, 2]})
+    say({"event": "token", "seq": seq, "id": 7, "text": text, "logprob": -0.5, "top": [{"id": 7, "logprob": -0.5}]})
+    times = {"load_s": 0.0, "ttft_s": 0.0, "prefill_s": 0.0, "decode_s": 0.0, "tokens_per_s": 0.0}
+    usage = {"prompt_tokens": 2, "cached_tokens": 0, "completion_tokens": 1}
+    say({"event": "answered", "seq": seq, "text": text, "finish_reason": "stop", "usage": usage, "timings": times})
+
+
+def main(what: str) -> None:
+    load = json.loads(sys.stdin.readline())
+    print("last words", file=sys.stderr, flush=True)
+    if what == "crash-unless-safe" and not load["safe_mode"]:
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if what == "crash-always":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if what == "exit-3":
+        sys.exit(3)
+    if what == "garbage":
+        print("this is not JSON", flush=True)
+        time.sleep(60)
+    if what == "unknown-event":
+        say({"event": "surprise"})
+        time.sleep(60)
+    ready(load["model"], load["safe_mode"])
+    waiting: list[int] = []
+    for line in sys.stdin:
+        request = json.loads(line)
+        if request["op"] == "ask":
+            waiting.append(request["seq"])
+        elif request["op"] == "tokenize" and what != "mute":
+            say({"event": "tokenized", "id": request["id"], "ids": [len(text) for text, _ in request["segments"]]})
+        elif request["op"] == "turn":
+            for seq in waiting:
+                if what == "die-in-answer":
+                    os.kill(os.getpid(), signal.SIGKILL)
+                answer(seq, f"{load['model']} {seq}")
+            waiting.clear()
+            say({"event": "turn"})
+
+
+main(sys.argv[1])

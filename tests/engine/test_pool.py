@@ -1,0 +1,197 @@
+"""The pool with workers that have no model: what it does when they answer, crash, talk nonsense or vanish."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from promptlab.core.chat import Segment
+from promptlab.core.events import Answered, EngineEvent, Failed, Ready, Started, Token
+from promptlab.core.job import Model
+from promptlab.core.options import Options
+from promptlab.engine.backend import Question
+from promptlab.engine.pool import Pool, default_threads
+from promptlab.errors import EngineError
+
+SCRIPT = str(Path(__file__).with_name("scripted_worker.py"))
+WAIT_S = 30.0
+
+
+@pytest.fixture
+def make_pool() -> Iterator[Callable[[str], Pool]]:
+    pools: list[Pool] = []
+
+    def make(what: str) -> Pool:
+        pools.append(Pool([sys.executable, SCRIPT, what]))
+        return pools[-1]
+
+    yield make
+    for pool in pools:
+        pool.close()
+
+
+def load(pool: Pool, *names: str) -> None:
+    for name in names:
+        pool.load(Model(name, None), Path("nowhere.gguf"))
+
+
+def events(pool: Pool, until: Callable[[EngineEvent], bool]) -> list[EngineEvent]:
+    seen: list[EngineEvent] = []
+    while not seen or not until(seen[-1]):
+        event = pool.next_event(WAIT_S)
+        assert event is not None, f"nothing came after {seen}"
+        seen.append(event)
+    return seen
+
+
+def is_ready(event: EngineEvent) -> bool:
+    return isinstance(event, Ready)
+
+
+def question(model: str, seq: int) -> Question:
+    return Question(model, seq, (Segment("hello", False),), Options(), seed=1)
+
+
+def test_a_question_is_answered(make_pool: Callable[[str], Pool]) -> None:
+    pool = make_pool("answer")
+    load(pool, "a")
+    events(pool, is_ready)
+    pool.ask(question("a", 5))
+    seen = events(pool, lambda e: isinstance(e, Answered))
+    assert [type(e) for e in seen] == [Started, Token, Answered]
+    assert isinstance(seen[-1], Answered)
+    assert (seen[-1].seq, seen[-1].text) == (5, "a 5")
+
+
+def test_two_models_take_turns_and_both_answer(make_pool: Callable[[str], Pool]) -> None:
+    pool = make_pool("answer")
+    load(pool, "a", "b")
+    events(pool, is_ready)
+    events(pool, is_ready)
+    for seq, model in enumerate("abababab"):
+        pool.ask(question(model, seq))
+    answers = [e for _ in range(8) for e in events(pool, lambda e: isinstance(e, Answered)) if isinstance(e, Answered)]
+    assert sorted((e.seq, e.text) for e in answers) == [(seq, f"{m} {seq}") for seq, m in enumerate("abababab")]
+
+
+def test_loading_a_loaded_model_says_ready_again(make_pool: Callable[[str], Pool]) -> None:
+    pool = make_pool("answer")
+    load(pool, "a")
+    first = events(pool, is_ready)[-1]
+    pid = pool.pid("a")
+    load(pool, "a")
+    assert events(pool, is_ready) == [first]
+    assert pool.pid("a") == pid
+
+
+def test_a_crash_while_loading_leads_to_safe_mode(make_pool: Callable[[str], Pool]) -> None:
+    pool = make_pool("crash-unless-safe")
+    load(pool, "a")
+    seen = events(pool, is_ready)
+    assert len(seen) == 1
+    assert isinstance(seen[0], Ready)
+    assert seen[0].engine.safe_mode
+
+
+def test_a_crash_in_safe_mode_too_is_a_failure_with_signal_and_last_words(make_pool: Callable[[str], Pool]) -> None:
+    pool = make_pool("crash-always")
+    load(pool, "a")
+    (event,) = events(pool, lambda e: isinstance(e, Failed))
+    assert isinstance(event, Failed)
+    assert (event.model, event.seq, event.failure.signal) == ("a", None, "SIGSEGV")
+    assert event.failure.stderr == ("last words",)
+    assert "safe mode" in event.failure.message
+
+
+@pytest.mark.parametrize(
+    ("what", "message"), [("exit-3", "exit code 3"), ("garbage", "SIGKILL"), ("unknown-event", "SIGKILL")]
+)
+def test_a_worker_that_ends_or_talks_nonsense_is_a_failure(
+    make_pool: Callable[[str], Pool], what: str, message: str
+) -> None:
+    pool = make_pool(what)
+    load(pool, "a")
+    event = events(pool, lambda e: isinstance(e, Failed))[-1]
+    assert isinstance(event, Failed)
+    assert message in event.failure.message
+    assert pool.pid("a") is None
+
+
+def test_a_death_in_mid_answer_fails_its_sequences_then_the_model_and_no_other(
+    make_pool: Callable[[str], Pool],
+) -> None:
+    pool = make_pool("die-in-answer")
+    load(pool, "a", "b")
+    events(pool, is_ready)
+    events(pool, is_ready)
+    pool.ask(question("a", 1))
+    pool.ask(question("a", 2))
+    failures = [e for e in events(pool, lambda e: isinstance(e, Failed) and e.seq is None) if isinstance(e, Failed)]
+    assert sorted(e.seq or 0 for e in failures) == [0, 1, 2]
+    assert {e.failure.signal for e in failures} == {"SIGKILL"}
+    assert {e.model for e in failures} == {"a"}
+    assert pool.pid("b") is not None
+
+
+def test_a_question_to_a_dead_model_fails_at_once(make_pool: Callable[[str], Pool]) -> None:
+    pool = make_pool("exit-3")
+    load(pool, "a")
+    events(pool, lambda e: isinstance(e, Failed))
+    pool.ask(question("a", 9))
+    event = pool.next_event(WAIT_S)
+    assert isinstance(event, Failed)
+    assert event.seq == 9
+
+
+def test_a_model_can_be_loaded_again_after_its_death(make_pool: Callable[[str], Pool]) -> None:
+    pool = make_pool("die-in-answer")
+    load(pool, "a")
+    events(pool, is_ready)
+    pool.ask(question("a", 1))
+    events(pool, lambda e: isinstance(e, Failed) and e.seq is None)
+    load(pool, "a")
+    assert events(pool, is_ready)
+
+
+def test_tokenize(make_pool: Callable[[str], Pool]) -> None:
+    pool = make_pool("answer")
+    load(pool, "a")
+    events(pool, is_ready)
+    assert pool.tokenize("a", [Segment("four", True), Segment("seventy", False)]) == (4, 7)
+    with pytest.raises(EngineError, match="not loaded"):
+        pool.tokenize("b", [])
+
+
+def test_a_command_that_does_not_exist_is_a_failure() -> None:
+    pool = Pool(["/nonexistent/worker"])
+    load(pool, "a")
+    event = pool.next_event(WAIT_S)
+    assert isinstance(event, Failed)
+    assert "cannot be started" in event.failure.message
+    pool.close()
+
+
+def test_close_leaves_no_process(make_pool: Callable[[str], Pool]) -> None:
+    pool = make_pool("answer")
+    load(pool, "a", "b")
+    events(pool, is_ready)
+    events(pool, is_ready)
+    pids = [pool.pid("a"), pool.pid("b")]
+    pool.close()
+    assert all(pid is not None and not psutil.pid_exists(pid) for pid in pids)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system has no affinity mask")
+def test_threads_follow_the_affinity_mask() -> None:
+    before = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, {min(before)})
+        assert default_threads() == 1
+    finally:
+        os.sched_setaffinity(0, before)
+    assert default_threads() == len(before)
