@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -218,7 +218,7 @@ class Run:
         formatted = write(self.lab.sandbox, job.model, self._vocabularies[job.model.name], ask.messages)
         seq = next(self.lab.sequences)
         self._owners[seq] = job.id
-        event = Asked(job.id, seq, ask.name, ask.messages, seed, asdict(options), formatted.system_moved)
+        event = Asked(job.id, seq, ask.name, ask.messages, seed, options.plain(), formatted.system_moved)
         self._fold(event, job)
         yield event
         self.lab.backend.ask(Question(job.model.name, seq, formatted.segments, options, seed))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from promptlab.core.schema import shorten
@@ -31,6 +31,10 @@ class Options:
     max_tokens: int = 256
     stop: tuple[str, ...] = ()
     """The answer ends before any of these texts."""
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON has it: the same after writing and reading."""
+        return {**asdict(self), "stop": list(self.stop)}
 
 
 OPTION_NAMES = (*(f.name for f in fields(Options)), "seed")
@@ -81,7 +85,14 @@ def check_option(name: str, value: Any) -> str | None:
     if name not in _RULES:
         return f"{shorten(name)!r} is not an option; there are {', '.join(OPTION_NAMES)}"
     reason = _RULES[name](value)
-    return f"{name} {reason}; got {shorten(repr(value))}" if reason else None
+    return f"{name} {reason}; got {_shown(value)}" if reason else None
+
+
+def _shown(value: Any) -> str:
+    try:
+        return shorten(repr(value))
+    except ValueError:  # Python writes no whole number of more than 4,300 digits
+        return "a number of very many digits"
 
 
 def merge_options(*layers: Mapping[str, Any]) -> tuple[Options, int]:

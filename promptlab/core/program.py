@@ -291,19 +291,22 @@ class _LateBinding(NodeTransformer):
         return self.language.call_method("_answer", [nodes.Const(node.name)], lineno=node.lineno)
 
     def generic_visit(self, node: nodes.Node, *args: Any, **kwargs: Any) -> nodes.Node:
-        bound = {
-            nodes.Macro: lambda n: [n.name],
-            nodes.Import: lambda n: [n.target],
-            nodes.FromImport: lambda n: [n if isinstance(n, str) else n[1] for n in n.names],
-        }
-        if type(node) in bound and (clash := self.names.intersection(bound[type(node)](node))):
+        bound: list[str] = []
+        match node:
+            case nodes.Macro(name=name) | nodes.Import(target=name):
+                bound = [name]
+            case nodes.FromImport(names=names):
+                bound = [name if isinstance(name, str) else name[1] for name in names]
+        if clash := self.names.intersection(bound):
             raise jinja2.TemplateSyntaxError(f"{min(clash)!r} is a generation and cannot be set", node.lineno)
         return super().generic_visit(node, *args, **kwargs)
 
 
 class _Template(jinja2.Template):
-    """A template whose imported form is made anew each time. Jinja keeps it, and what it holds, from one rendering to the
-    next: the second would not say the messages that importing says, and would find namespaces as the first left them.
+    """A template that is rendered anew at each import.
+
+    Jinja keeps what importing made from one rendering to the next: the second would not say the messages that it says,
+    and would find namespaces as the first left them.
     """
 
     def _get_default_module(self, ctx: Any = None) -> Any:

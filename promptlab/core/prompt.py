@@ -20,8 +20,8 @@ MAX_FRONT = 64 * 1024
 """Characters of the front matter: it is read where nothing kills us, and YAML is slow (2 s for 256 KB)."""
 KEYS = ("description", "inputs", "output", "options", "metadata")
 RESERVED = frozenset(
-    "and or not in is if else elif for true false none True False None loop self super caller varargs kwargs".split()
-)
+    ["and", "or", "not", "in", "is", "if", "else", "elif", "true", "false", "none", "True", "False", "None"]
+) | {"loop", "self", "super", "caller", "varargs", "kwargs"}
 """Words of the template language: neither an input nor a generation can have such a name."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}(/[A-Za-z0-9][A-Za-z0-9_.-]{0,99}){0,9}")
 """What a prompt may be called: its path below prompts/, without the suffix. `@` is kept for versions."""
@@ -211,7 +211,8 @@ def _may_be_absent(prompt: Prompt, name: str) -> bool:
 
 
 def _parameter(input: Input) -> str:
-    text = f"{input.name}{'' if input.required or 'default' in input.schema else '?'}: {schema.shorten(schema.type_name(input.schema), 200)}"
+    optional = "" if input.required or "default" in input.schema else "?"
+    text = f"{input.name}{optional}: {schema.shorten(schema.type_name(input.schema), 200)}"
     if "default" in input.schema:
         text += f" = {schema.shorten(json.dumps(input.default, ensure_ascii=False))}"
     return text

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from promptlab.core.chat import template_hash
@@ -206,14 +206,14 @@ def finish(
     return Record(
         schema=SCHEMA,
         id=id,
-        key=key(prompt.hash, job.inputs, job.case, model, cell.engine, asdict(options), seed, job.sample),
+        key=key(prompt.hash, job.inputs, job.case, model, cell.engine, options.plain(), seed, job.sample),
         started_at=started_at,
         prompt=prompt,
         case=job.case,
         inputs=job.inputs,
         sample=job.sample,
         seed=seed,
-        options=asdict(options),
+        options=options.plain(),
         model=model,
         engine=cell.engine,
         steps=cell.steps,

@@ -21,7 +21,7 @@ _COMPOUND = ("array", "object", "enum")
 _NAME = re.compile(
     r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<optional>\?)?(?:\(\s*(?P<kind>[a-z]+)\s*(?:,(?P<description>.*))?\))?"
 )
-"""No two parts of it take the same text in several ways: a key comes from strangers, and is read where nothing kills us."""
+"""No two parts of it take the same text: with spaces around the description, a key of 1,000 spaces took 6 s."""
 
 
 class SchemaError(ValueError):
@@ -49,7 +49,9 @@ def read_field(key: str, spec: Any) -> Field:
     """
     match = _NAME.fullmatch(key)
     if not match:
-        raise SchemaError(f"{shorten(key)!r} is not a name: use letters, digits and underscores, as in `topic` or `topic?`")
+        raise SchemaError(
+            f"{shorten(key)!r} is not a name: use letters, digits and underscores, as in `topic` or `topic?`"
+        )
     kind, optional = match["kind"], bool(match["optional"])
     if kind is not None and kind not in _COMPOUND:
         raise SchemaError(f"{shorten(key)!r}: after a name, in brackets, may stand {', '.join(_COMPOUND)}")

@@ -67,8 +67,9 @@ def read(text: str, *, file: str, first_line: int = 1) -> Document:
         value = builder.document(yaml.parse(text, Loader=yaml.SafeLoader))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
+        reason = " ".join(str(error.problem or error).split())
         line, column = (mark.line + 1 + offset, mark.column + 1) if mark else (0, 0)
-        raise SourceError([*builder.problems, Problem(file, line, column, f"YAML: {error.problem or error}")]) from None
+        raise SourceError([*builder.problems, Problem(file, line, column, f"YAML: {shorten(reason, 200)}")]) from None
     except yaml.YAMLError as error:  # a character that YAML does not take
         position = getattr(error, "position", None)
         line = column = 0
@@ -184,7 +185,7 @@ class _Builder:
 
 
 def _scalar(text: str) -> Any:
-    """Resolve a plain scalar by the YAML 1.2 core schema. Raises OverflowError when a number is out of all proportion."""
+    """Resolve a plain scalar by the YAML 1.2 core schema. Raises OverflowError where a number is too large."""
     if _NULL.fullmatch(text):
         return None
     if _BOOL.fullmatch(text):

@@ -40,7 +40,8 @@ CHAT_TEMPLATE = (
 
 def echo(question: Question, prompt: str) -> str:
     """The default answer: says who speaks, with which seed, and the last line of what it read."""
-    last = next((line for line in reversed(prompt.splitlines()) if line and "<|" not in line), "")
+    said = [line for line in re.sub(r"<\|\w+\|>", "\n", prompt).splitlines() if line.strip()]
+    last = next((line for line in reversed(said) if line not in ("assistant", "user", "system")), "")
     return f"{question.model} (seed {question.seed}) heard: {last}"
 
 

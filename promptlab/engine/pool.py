@@ -18,7 +18,6 @@ import tempfile
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +78,7 @@ class Pool:
                     "op": "ask",
                     "seq": question.seq,
                     "segments": _plain(question.segments),
-                    "options": asdict(question.options),
+                    "options": question.options.plain(),
                     "seed": question.seed,
                     "top": question.top,
                 }

