@@ -116,8 +116,11 @@ class _Pull:
             try:
                 return self.fetch((source,) if isinstance(source, str) else source)
             except PullError as error:
-                failures.append(f"\n  {error}")
-        raise PullError(f"{self.model.name} could not be pulled:{''.join(failures) or ' its entry has no sources'}")
+                failures.append(str(error))
+        reasons = (
+            "\n  ".join(["", *failures]) if len(failures) > 1 else f" {''.join(failures) or 'its entry has no sources'}"
+        )
+        raise PullError(f"{self.model.name} could not be pulled:{reasons}")
 
     def tidy(self) -> None:
         """Remove what a killed pull left unfinished."""
