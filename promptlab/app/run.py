@@ -16,6 +16,7 @@ from ulid import ULID
 
 from promptlab.app.lab import Lab
 from promptlab.core import chat
+from promptlab.core.board import Board
 from promptlab.core.chat import PLAIN, Formatted
 from promptlab.core.events import (
     Answered,
@@ -25,20 +26,17 @@ from promptlab.core.events import (
     Failed,
     Failure,
     Finished,
-    Loading,
     Ready,
-    Started,
-    Token,
     Vocabulary,
 )
 from promptlab.core.job import Job, Model, expand
 from promptlab.core.options import draw_seed
 from promptlab.core.program import Ask, Message, Transcript
 from promptlab.core.prompt import Prompt
-from promptlab.core.record import Cell, Record, finish, fold
+from promptlab.core.record import Record, finish
 from promptlab.core.schema import from_text
 from promptlab.engine.backend import Question
-from promptlab.errors import EngineError, InputError, ModelMissing, PromptlabError
+from promptlab.errors import EngineError, InputError, ModelMissing, PromptlabError, StoreError
 from promptlab.files.gguf import check_header
 from promptlab.files.git import state
 from promptlab.files.models import present, select_models
@@ -120,11 +118,12 @@ class Run:
         self.lab = lab
         self.jobs = tuple(jobs)
         self._log = log
-        self._cells = {job.id: Cell(job) for job in jobs}
+        self.board = Board(jobs)
+        """Every job as it stands."""
+        self.trouble: StoreError | None = None
+        """Why a record could not be kept. The run goes on all the same: its answers can still be shown."""
         self._begun: dict[int, str] = {}
         self._answers: dict[int, tuple[str, ...]] = {job.id: () for job in jobs}
-        self._owners: dict[int, int] = {}
-        """Sequence to job."""
         self._vocabularies: dict[str, Vocabulary] = {}
         self._cancel = threading.Event()
         self._commits: dict[str, tuple[str | None, bool | None]] = {}
@@ -143,7 +142,7 @@ class Run:
         for model in self.models:
             yield from self._load(model)
         told = False
-        while any(cell.record is None for cell in self._cells.values()):
+        while any(cell.record is None for cell in self.board.cells):
             if self._cancel.is_set() and not told:
                 told = True
                 yield from self._stop()
@@ -164,15 +163,13 @@ class Run:
 
     def _take(self, event: EngineEvent) -> Iterator[Event]:
         """Fold an event of the engine into the cells that it is about, and go on from there."""
-        jobs = self._concerned(event)
-        if not jobs:  # left over from an earlier run
+        cells = self.board.take(event)
+        if not cells:  # left over from an earlier run
             return
-        for job in jobs:
-            self._fold(event, job)
         yield event
         if isinstance(event, Ready):
             self._vocabularies[event.model] = event.vocabulary
-        for job in jobs:
+        for job in (cell.job for cell in cells):
             match event:
                 case Ready():
                     yield from self._advance(job)
@@ -180,15 +177,6 @@ class Run:
                     yield from self._answered(job, event)
                 case Failed(failure=failure):
                     yield from self._end(job, failure=failure)
-
-    def _concerned(self, event: EngineEvent) -> list[Job]:
-        """The jobs that an event is about and that have not ended: one for a sequence, all of them for a model."""
-        match event:
-            case Loading(model=name) | Ready(model=name) | Failed(model=name, seq=None):
-                return [j for j in self.jobs if j.model.name == name and self._cells[j.id].record is None]
-            case Started(seq=seq) | Token(seq=seq) | Answered(seq=seq) | Failed(seq=seq):
-                owner = self._cells.get(self._owners.get(seq or 0, -1))
-                return [] if owner is None or owner.record is not None else [owner.job]
 
     def _answered(self, job: Job, event: Answered) -> Iterator[Event]:
         if event.finish_reason == "cancelled":
@@ -205,27 +193,30 @@ class Run:
         self._begun.setdefault(job.id, _now())
         try:
             result = self.lab.sandbox.step(job.prompt, job.inputs, self._answers[job.id])
-            if isinstance(result, Transcript):
-                yield from self._end(job, output=result.output)
-            else:
-                yield from self._ask(job, result)
+            question = None if isinstance(result, Transcript) else self._question(job, result)
         except PromptlabError as error:
             yield from self._end(job, failure=_failure(error))
+            return
+        if isinstance(result, Transcript):
+            yield from self._end(job, output=result.output)
+        elif question is not None:
+            asked, put = question
+            self.board.take(asked)
+            yield asked
+            self.lab.backend.ask(put)
 
-    def _ask(self, job: Job, ask: Ask) -> Iterator[Event]:
+    def _question(self, job: Job, ask: Ask) -> tuple[Asked, Question]:
+        """Write what a program asks as its model reads it."""
         options, base = job.options(ask.options)
         seed = draw_seed(base, job.case, job.sample, len(self._answers[job.id]))
         formatted = write(self.lab.sandbox, job.model, self._vocabularies[job.model.name], ask.messages)
         seq = next(self.lab.sequences)
-        self._owners[seq] = job.id
-        event = Asked(job.id, seq, ask.name, ask.messages, seed, options.plain(), formatted.system_moved)
-        self._fold(event, job)
-        yield event
-        self.lab.backend.ask(Question(job.model.name, seq, formatted.segments, options, seed))
+        asked = Asked(job.id, seq, ask.name, ask.messages, seed, options.plain(), formatted.system_moved)
+        return asked, Question(job.model.name, seq, formatted.segments, options, seed)
 
     def _stop(self) -> Iterator[Event]:
         """Cancel what runs, and end what does not."""
-        for cell in list(self._cells.values()):
+        for cell in self.board.cells:
             if cell.record is not None:
                 continue
             if cell.seq is not None:
@@ -234,9 +225,7 @@ class Run:
                 yield from self._end(cell.job, failure=_CANCELLED)
 
     def _end(self, job: Job, *, output: Any = None, failure: Failure | None = None) -> Iterator[Event]:
-        cell = self._cells[job.id]
-        if cell.record is not None:
-            return
+        cell = self.board.cell(job)
         commit, dirty = self._commit(job.prompt)
         record = finish(
             cell,
@@ -248,10 +237,16 @@ class Run:
             dirty=dirty,
         )
         if self._log:
-            self.lab.store.append(record)
+            self._keep(record)
         event = Finished(job.id, record)
-        self._fold(event, job)
+        self.board.take(event)
         yield event
+
+    def _keep(self, record: Record) -> None:
+        try:
+            self.lab.store.append(record)
+        except StoreError as error:
+            self.trouble = error
 
     def _commit(self, prompt: Prompt) -> tuple[str | None, bool | None]:
         if prompt.name not in self._commits:
@@ -261,9 +256,6 @@ class Run:
             }
             self._commits[prompt.name] = state(self.lab.root, files)
         return self._commits[prompt.name]
-
-    def _fold(self, event: Event, job: Job) -> None:
-        self._cells[job.id] = fold(self._cells[job.id], event)
 
 
 def write(sandbox: Sandbox, model: Model, vocabulary: Vocabulary, messages: tuple[Message, ...]) -> Formatted:
@@ -293,5 +285,6 @@ def _now() -> str:
 
 def records(run: Run) -> list[Record]:
     """Run to the end and give the records, in the order of the jobs."""
-    done = {e.job: e.record for e in run.events() if isinstance(e, Finished)}
-    return [done[job.id] for job in run.jobs]
+    for _ in run.events():
+        pass
+    return run.board.records

@@ -354,7 +354,7 @@ def _printable(value: Any) -> Any:
     """Let only plain data into a text: a method or a generator would show its address, another one in each process."""
     if value is None or isinstance(value, str | int | float | list | tuple | dict | jinja2.Undefined | TemplateModule):
         return value
-    name = getattr(value, "__name__", type(value).__name__)
+    name = getattr(value, "__name__", "") if callable(value) else type(value).__name__
     raise _Complaint(f"{shorten(str(name))} is not plain data: call it with (), or make it a list with | list")
 
 
@@ -522,7 +522,10 @@ def _frames(error: Exception) -> Iterator[tuple[str, int]]:
 def _plain(value: Any) -> Any:
     """A returned value must be plain data."""
     try:
-        return json.loads(json.dumps(value, allow_nan=False))
+        text = json.dumps(value, allow_nan=False, ensure_ascii=False)
+        if len(text) > MAX_TEXT:
+            raise _Complaint(f"{{% return %}} gives more than {MAX_TEXT:,} characters")
+        return json.loads(text)
     except (TypeError, ValueError):
         raise _Complaint(f"{{% return %}} gives a {type(value).__name__} that is not plain data") from None
     except RecursionError:

@@ -123,7 +123,8 @@ class _Builder:
         if isinstance(event, yaml.MappingStartEvent):
             return self.mapping(events, path)
         assert isinstance(event, yaml.ScalarEvent)
-        return self.scalar(event) if event.implicit[0] and event.style is None else event.value
+        plain = event.implicit[0] and event.style is None and event.tag is None  # `! 5` is the text "5"
+        return self.scalar(event) if plain else event.value
 
     def no_references(self, event: yaml.Event) -> None:
         """Complain of an alias, an anchor or a tag, on a value or a key."""

@@ -198,7 +198,7 @@ class Llama:
             raise EngineError("the prompt is empty: this model gets no token at all")
         if len(ids) >= self.context:
             raise EngineError(
-                f"the prompt has {len(ids):,} tokens and leaves no room for an answer in the context of {self.context:,}",
+                f"the prompt has {len(ids):,} tokens and leaves no room to answer in a context of {self.context:,}",
                 hint="Shorten it, or raise `context` in models.yaml",
             )
         return Generation(self, question, ids)

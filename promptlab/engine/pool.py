@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from promptlab.core.chat import Segment
-from promptlab.core.events import Answered, EngineEvent, Failed, Failure, Ready, decode
+from promptlab.core.events import Answered, EngineEvent, Failed, Failure, Loading, Ready, decode
 from promptlab.core.job import Model
 from promptlab.core.text import sanitize_line
 from promptlab.engine.backend import Question
@@ -167,6 +167,7 @@ class Pool:
     def _start(self, model: Model, path: Path, *, safe_mode: bool) -> None:
         try:
             self._workers[model.name] = _Worker(self, model, path, safe_mode=safe_mode)
+            self._events.put(Loading(model.name, 0.0))
         except OSError as error:
             self._workers.pop(model.name, None)
             failure = Failure("EngineError", f"{model.name}: its worker cannot be started: {error.strerror or error}")

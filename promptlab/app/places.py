@@ -1,0 +1,36 @@
+"""Where things lie."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from promptlab.app.lab import history_folder
+from promptlab.files.paths import cache_dir, find_library, model_file
+from promptlab.files.store import FILE, FOLDER
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Paths, whether there is anything yet or not."""
+
+    library: str
+    prompts: str
+    models_yaml: str
+    history: str
+    """The database of records."""
+    model_store: str
+    cache: str
+
+
+def places(library: Path | None) -> Places:
+    """Find out; nothing is made. Raises NotFound."""
+    root = find_library(Path.cwd(), library)
+    return Places(
+        library=str(root),
+        prompts=str(root / "prompts"),
+        models_yaml=str(root / "models.yaml"),
+        history=str(history_folder(root) / FOLDER / FILE),
+        model_store=str(model_file("").parent),
+        cache=str(cache_dir()),
+    )

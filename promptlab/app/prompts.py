@@ -1,0 +1,150 @@
+"""Prompts: list, look at, and show the messages that they make."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from promptlab.app.lab import Lab
+from promptlab.app.models import one_model
+from promptlab.app.run import POLL_S, read_inputs, write
+from promptlab.core import schema
+from promptlab.core.events import Failed, Ready, Vocabulary
+from promptlab.core.job import Model
+from promptlab.core.program import Ask, Message
+from promptlab.core.prompt import Input
+from promptlab.errors import EngineError, ModelMissing, PromptlabError
+from promptlab.files.gguf import check_header
+from promptlab.files.git import state
+from promptlab.files.library import Library
+from promptlab.files.models import present
+from promptlab.files.paths import find_library
+from promptlab.sandbox import Sandbox
+
+
+@dataclass(frozen=True, slots=True)
+class PromptRow:
+    """A prompt as a list shows it."""
+
+    name: str
+    description: str
+    inputs: tuple[str, ...]
+    problem: str | None
+    """Why its file cannot be read; None when it can."""
+
+
+@dataclass(frozen=True, slots=True)
+class InputRow:
+    """One value that a prompt takes."""
+
+    name: str
+    type: str
+    required: bool
+    default: Any
+    description: str
+    schema: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class PromptPage:
+    """Everything about a prompt."""
+
+    name: str
+    label: str
+    hash: str
+    commit: str | None
+    dirty: bool | None
+    inputs: tuple[InputRow, ...]
+    source: str
+    signature: str
+    description: str
+    options: Mapping[str, Any]
+    partials: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """The messages of a program's first question; with a model also exactly what it reads."""
+
+    messages: tuple[Message, ...]
+    text: str | None = None
+    tokens: tuple[int, ...] | None = None
+
+
+def list_prompts(lab: Lab) -> list[PromptRow]:
+    """All prompts of the library; one that cannot be read is in the list with its problem."""
+    return [
+        PromptRow(e.name, e.description, tuple(i.name for i in e.prompt.inputs) if e.prompt else (), e.problem or None)
+        for e in lab.library.entries()
+    ]
+
+
+def show_prompt(lab: Lab, name: str) -> PromptPage:
+    """One prompt. Raises NotFound and SourceError."""
+    prompt = lab.library.load(name)
+    files = {f"prompts/{file}": text.encode() for file, text in {prompt.file: prompt.source, **prompt.partials}.items()}
+    commit, dirty = state(lab.root, files)
+    return PromptPage(
+        name=prompt.name,
+        label=prompt.name,
+        hash=prompt.hash,
+        commit=commit,
+        dirty=dirty,
+        inputs=tuple(map(_input, prompt.inputs)),
+        source=prompt.source,
+        signature=prompt.signature,
+        description=prompt.description,
+        options=prompt.options,
+        partials=prompt.partials,
+    )
+
+
+def render_prompt(lab: Lab, name: str, given: Mapping[str, Any], model: str | None = None) -> Rendered:
+    """Write the messages of a program's first question; with a model, load it and write what it would read.
+
+    Takes the engine's events while it waits for the model: not for use while a run goes on.
+    Raises UsageError, RenderError and EngineError.
+    """
+    prompt = lab.library.load(name)
+    inputs = lab.sandbox.complete(prompt, read_inputs(prompt, given))
+    chosen = _on_disk(lab, model) if model is not None else None
+    step = lab.sandbox.step(prompt, inputs, ())
+    if chosen is None or not isinstance(step, Ask):
+        return Rendered(step.messages)
+    formatted = write(lab.sandbox, chosen[0], _load(lab, *chosen), step.messages)
+    return Rendered(step.messages, formatted.text, lab.backend.tokenize(chosen[0].name, formatted.segments))
+
+
+def prompt_names(library: Path | None) -> list[str]:
+    """Names for shell completion: opens no history and loads nothing. Empty when something is wrong."""
+    try:
+        return Library(find_library(Path.cwd(), library), Sandbox()).names()
+    except PromptlabError:
+        return []
+
+
+def _on_disk(lab: Lab, name: str) -> tuple[Model, Path]:
+    model = one_model(lab, name)
+    if (path := present(model)) is None:
+        raise ModelMissing(
+            f"model is not on disk: {model.name}", hint=f"Fetch it with `promptlab models pull {model.name}`"
+        )
+    return model, path
+
+
+def _load(lab: Lab, model: Model, path: Path) -> Vocabulary:
+    check_header(path)
+    lab.backend.load(model, path)
+    while True:
+        match lab.backend.next_event(POLL_S):
+            case Ready(model=name, vocabulary=vocabulary) if name == model.name:
+                return vocabulary
+            case Failed(model=name, seq=None, failure=failure) if name == model.name:
+                raise EngineError(failure.message)
+
+
+def _input(input: Input) -> InputRow:
+    kind = schema.type_name(input.schema)
+    return InputRow(input.name, kind, input.required, input.default, input.description, input.schema)

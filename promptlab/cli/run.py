@@ -1,0 +1,94 @@
+"""`promptlab run`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from promptlab.cli.output import print_json, say
+from promptlab.cli.prompts import Vars, complete, complete_model
+from promptlab.cli.state import lab
+from promptlab.errors import Exit, Interrupted, ModelMissing, UsageError
+
+if TYPE_CHECKING:
+    from promptlab.app.lab import Lab
+    from promptlab.app.run import Request, Run
+
+MAX_SAMPLES = 1000
+
+
+def run(
+    context: typer.Context,
+    prompts: Annotated[
+        list[str], typer.Argument(metavar="PROMPT...", help="Names of prompts.", autocompletion=complete)
+    ],
+    models: Annotated[
+        list[str],
+        typer.Option(
+            "--model",
+            "-m",
+            metavar="MODEL",
+            help="A model; repeat it, or put commas between. `all`: every one on disk. None: the default ones.",
+            autocompletion=complete_model,
+        ),
+    ] = [],  # noqa: B006  (typer copies it)
+    var: Vars = [],  # noqa: B006
+    samples: Annotated[int, typer.Option("--samples", "-n", min=1, max=MAX_SAMPLES, help="Answers of each model.")] = 1,
+    seed: Annotated[int | None, typer.Option("--seed", "-s", help="The base seed; 0 unless given.")] = None,
+    option: Annotated[
+        list[str],
+        typer.Option("--option", "-o", metavar="NAME=VALUE", help="How answers are drawn, such as temperature=0.2."),
+    ] = [],  # noqa: B006
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document: a list of records.")] = False,
+    jsonl: Annotated[bool, typer.Option("--jsonl", help="Print a record a line, each as soon as it is there.")] = False,
+    pull: Annotated[bool, typer.Option("--pull", help="First fetch the selected models that are not on disk.")] = False,
+    no_log: Annotated[bool, typer.Option("--no-log", help="Keep no record in the history.")] = False,
+) -> None:
+    """Run prompts on models, and show the answers side by side."""
+    from promptlab.app.run import Request
+    from promptlab.cli.follow import choose, follow
+    from promptlab.cli.values import read_names, read_options, read_vars
+
+    if json and jsonl:
+        raise UsageError("--json and --jsonl exclude each other")
+    request = Request(
+        prompts=tuple(dict.fromkeys(prompts)),
+        models=read_names(models, "-m"),
+        inputs=read_vars(var),
+        samples=samples,
+        options=read_options(option, seed),
+        log=not no_log,
+    )
+    with lab(context) as here:
+        ready = _ready(here, request, pull)
+        records, interrupted = follow(ready, choose(json, jsonl, ready.jobs))
+    if json:
+        print_json(records)
+    if ready.trouble:
+        raise ready.trouble
+    if interrupted:
+        whole = sum(record.error is None for record in records)
+        kept = "" if no_log else "; what there is of them is in `promptlab runs list`"
+        raise Interrupted(f"interrupted: {whole} of {len(ready.jobs)} answers were finished{kept}")
+    if any(record.error for record in records):
+        raise typer.Exit(Exit.ERROR)
+
+
+def _ready(here: Lab, request: Request, pull: bool) -> Run:
+    """Check everything; fetch models only when the rest is right, and only when told to."""
+    from promptlab.app.run import prepare
+
+    try:
+        return prepare(here, request)
+    except ModelMissing:
+        if not pull:
+            raise
+    from promptlab.app.models import pull_models
+    from promptlab.cli.progress import progress
+
+    with progress() as tell:
+        for pulled in pull_models(here, request.models, tell):
+            if pulled.fetched:
+                say(f"{pulled.name}: pulled")
+    return prepare(here, request)

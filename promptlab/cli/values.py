@@ -1,0 +1,104 @@
+"""What is typed after --var and -o."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from promptlab.errors import InputError, OptionError, UsageError
+
+if TYPE_CHECKING:
+    from promptlab.app.run import Typed
+
+MAX_BYTES = 8 * 1024 * 1024
+"""Of a text that a variable takes; far more than any prompt may render to."""
+
+
+def read_vars(pairs: Iterable[str]) -> dict[str, Typed]:
+    """Read `name=value`, `name=@FILE`, `name=-` (standard input); `name=@@text` is the text `@text`.
+
+    Raises InputError.
+    """
+    from promptlab.app.run import Typed
+
+    values: dict[str, Typed] = {}
+    stdin_for = None
+    for name, text in _split(pairs, "--var", InputError):
+        if text == "-":
+            if stdin_for:
+                raise InputError(f"standard input can be read only once, and {stdin_for} has it")
+            stdin_for = name
+        values[name] = Typed(_text(name, text))
+    return values
+
+
+def read_options(pairs: Iterable[str], seed: int | None) -> dict[str, Any]:
+    """Read `name=value`; a value is JSON where it can be read as that, otherwise text. Raises OptionError."""
+    options = {name: _json_or_text(text) for name, text in _split(pairs, "-o", OptionError)}
+    if seed is not None:
+        if "seed" in options:
+            raise OptionError("the seed is given twice: by --seed and by -o seed=")
+        options["seed"] = seed
+    return options
+
+
+def read_names(texts: Iterable[str], option: str) -> tuple[str, ...]:
+    """Read names that may stand in one word with commas between. Raises UsageError."""
+    names = [name.strip() for text in texts for name in text.split(",")]
+    if not all(names):
+        raise UsageError(f"{option}: a name is empty")
+    return tuple(dict.fromkeys(names))
+
+
+def _split(pairs: Iterable[str], option: str, error: type[UsageError]) -> list[tuple[str, str]]:
+    from promptlab.core.schema import shorten
+
+    found: dict[str, str] = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        name = name.strip()
+        if not equals or not name:
+            raise error(f"{option} wants NAME=VALUE; got {shorten(pair)!r}")
+        if name in found:
+            raise error(f"{option}: {shorten(name)!r} is given twice")
+        found[name] = text
+    return list(found.items())
+
+
+def _json_or_text(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
+def _text(name: str, text: str) -> str:
+    if text == "-":
+        return _decode(name, "standard input", sys.stdin.buffer.read(MAX_BYTES + 1))
+    if text.startswith("@@"):
+        return text[1:]
+    if not text.startswith("@"):
+        return text
+    file = text[1:]
+    if not file:
+        raise InputError(
+            f"the variable {name!r}: a file name is missing after @", hint="A text that begins with @ is written @@"
+        )
+    try:
+        with open(file, "rb") as stream:  # noqa: PTH123  (what was typed, byte for byte)
+            return _decode(name, file, stream.read(MAX_BYTES + 1))
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        hint = "A text that begins with @ is written @@"
+        raise InputError(f"the variable {name!r}: {file} cannot be read: {reason}", hint=hint) from None
+
+
+def _decode(name: str, source: str, data: bytes) -> str:
+    if len(data) > MAX_BYTES:
+        raise InputError(f"the variable {name!r}: {source} is larger than {MAX_BYTES:,} bytes")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"the variable {name!r}: {source} is not UTF-8 text (byte {error.start})") from None

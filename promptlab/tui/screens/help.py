@@ -1,0 +1,38 @@
+"""Every key, from the one table."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from promptlab.tui import show
+from promptlab.tui.bindings import EVERYWHERE, by_topic, shown_keys
+
+
+class HelpScreen(ModalScreen[None]):
+    """Lists the keys; any of the usual keys closes it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,f1,question_mark,q,enter", "dismiss", "Close", id="help.close"),
+    ]
+
+    def compose(self) -> ComposeResult:
+        """One scrolling pane."""
+        with VerticalScroll(id="help") as pane:
+            pane.border_title = Content("Keys")
+            pane.border_subtitle = Content("esc closes")
+            for topic, commands in by_topic():
+                yield _chapter(topic, [(shown_keys(c), c.help) for c in commands])
+            yield _chapter("Everywhere", list(EVERYWHERE))
+
+
+def _chapter(topic: str, rows: list[tuple[str, str]]) -> Static:
+    head = Content.styled(topic, f"bold {show.ACCENT}")
+    body = [Content.assemble((f"  {keys:<24}", "bold"), (text, "")) for keys, text in rows]
+    return Static(show.lines([head, *body]))

@@ -1,0 +1,45 @@
+"""What the screens show: frozen values, made in the lab's thread and handed down."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from promptlab.app.models import Listed
+    from promptlab.core.prompt import Prompt
+
+
+@dataclass(frozen=True, slots=True)
+class PromptRow:
+    """A prompt in the list."""
+
+    name: str
+    description: str = ""
+    prompt: Prompt | None = None
+    """None when its file cannot be read."""
+    problem: str = ""
+    """Why not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What a library holds, and which models can be asked."""
+
+    root: Path
+    prompts: tuple[PromptRow, ...] = ()
+    models: tuple[Listed, ...] = ()
+    problems: tuple[str, ...] = field(default=())
+    """Why prompts or models could not be listed at all."""
+
+    @property
+    def missing(self) -> tuple[Listed, ...]:
+        """The default models that are not on disk; all that are not, where there is no default."""
+        absent = [model for model in self.models if not model.present]
+        return tuple(m for m in absent if m.default) or tuple(absent)
+
+    @property
+    def on_disk(self) -> int:
+        """How many models can be asked now."""
+        return sum(model.present for model in self.models)

@@ -1,0 +1,193 @@
+"""One input of a prompt: its name, its hint, and the control that suits its type."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from rich.text import Text
+from textual import events, on
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.content import Content
+from textual.document._edit import Edit
+from textual.message import Message
+from textual.widget import Widget
+from textual.widgets import Input, Select, Static, Switch, TextArea
+from textual.widgets.text_area import EditResult
+
+from promptlab.core.schema import type_name
+from promptlab.core.text import sanitize, sanitize_line
+from promptlab.tui import fields, show
+
+if TYPE_CHECKING:
+    from promptlab.core.prompt import Input as Declared
+
+
+class Line(Input):
+    """One line of text. What would move the cursor or hide stays out, so what is sent is what is seen."""
+
+    class Pasted(Message):
+        """Several lines were pasted: this control is too small for them."""
+
+        def __init__(self, text: str) -> None:
+            super().__init__()
+            self.text = text
+
+    def __init__(self, text: str, *, placeholder: str) -> None:
+        hint = sanitize_line(placeholder)
+        super().__init__(sanitize_line(text), placeholder=hint, compact=True, select_on_focus=False)
+
+    def validate_value(self, value: str) -> str:
+        """Make visible what is not text."""
+        return sanitize_line(value)
+
+    def _on_paste(self, event: events.Paste) -> None:
+        if "\n" in event.text.strip():
+            event.prevent_default()
+            event.stop()
+            self.post_message(self.Pasted(event.text))
+
+
+class Area(TextArea):
+    """Several lines of text; the same care."""
+
+    def __init__(self, text: str, *, placeholder: str) -> None:
+        hint = Content(sanitize_line(placeholder))
+        super().__init__(sanitize(text), placeholder=hint, compact=True, highlight_cursor_line=False)
+
+    def edit(self, edit: Edit) -> EditResult:
+        """Make visible what is not text."""
+        return super().edit(replace(edit, text=sanitize(edit.text)))
+
+
+class Field(Vertical):
+    """Shows an input of a prompt, and knows what has been typed."""
+
+    DEFAULT_CSS = """
+    Field {
+        height: auto;
+        margin-bottom: 1;
+        & > .label, & > .hint, & > .complaint { height: auto; }
+        & > .hint { color: $text-muted; }
+        & > .complaint { display: none; color: $text-error; }
+        &.-wrong > .complaint { display: block; }
+        & > Input, & > TextArea, & > Select, & > Switch {
+            background: $panel;
+            padding: 0 1;
+            &:focus { background: $block-cursor-background; background-tint: $foreground 0%; }
+        }
+        & > TextArea { height: auto; min-height: 3; max-height: 10; padding: 0; }
+        & > Switch, & > Switch:focus { width: auto; height: 1; border: none; }
+        & > Select { padding: 0; height: 1; }
+        & > Select > SelectCurrent { background: transparent; padding: 0 1; }
+        & > Select:focus > SelectCurrent { border: none; background-tint: $foreground 0%; }
+        &.-wrong > Input { background: $error 20%; }
+    }
+    """
+
+    def __init__(self, declared: Declared, draft: Any = None) -> None:
+        super().__init__()
+        self.declared = declared
+        self.kind = fields.kind_of(declared)
+        self._start = _first(declared, self.kind) if draft is None else draft
+        self._control = self._make(self.kind, self._start)
+
+    def compose(self) -> ComposeResult:
+        """The label, the hint and the control, below each other."""
+        mark = Content.styled(" *", show.ACCENT) if self.declared.required else Content("")
+        kind = show.line(f"  {_short_type(self.declared)}", show.DIM)
+        yield Static(Content.assemble(show.line(self.declared.name, "bold"), mark, kind), classes="label")
+        if self.declared.description:
+            yield Static(show.line(self.declared.description), classes="hint")
+        yield self._control
+        yield Static(classes="complaint")
+
+    @property
+    def control(self) -> Widget:
+        """What takes the focus."""
+        return self._control
+
+    @property
+    def draft(self) -> Any:
+        """What stands in the control, in the control's own terms."""
+        match self._control:
+            case Line(value=text) | Area(text=text):
+                return text
+            case Switch(value=on):
+                return on
+            case Select(value=choice):
+                return choice
+        raise AssertionError(self._control)
+
+    def given(self) -> dict[str, Any]:
+        """The value as a run takes it: one entry, or none where it is left to the prompt."""
+        from promptlab.app.run import Typed  # here because the lab is slow to import
+
+        draft, name = self.draft, self.declared.name
+        if isinstance(draft, str):
+            untouched = draft == self._start == _first(self.declared, self.kind)
+            given = not untouched and fields.is_given(self.declared, draft)
+            return {name: Typed(draft)} if given else {}
+        if isinstance(draft, bool):
+            return {name: draft} if self.declared.required or draft != bool(self.declared.default) else {}
+        chosen = isinstance(draft, int) and draft != _first(self.declared, self.kind)
+        return {name: self.declared.schema["enum"][draft]} if chosen else {}
+
+    @on(Line.Pasted)
+    async def _grow(self, event: Line.Pasted) -> None:
+        """Give several lines the room they want."""
+        event.stop()
+        if self.kind != "line":
+            return
+        old = self._control
+        assert isinstance(old, Line)
+        at = old.cursor_position
+        self._control = self._make("area", old.value[:at] + event.text + old.value[at:])
+        await self.mount(self._control, after=old)
+        self._control.focus()
+        await old.remove()
+
+    @on(Input.Changed)
+    @on(TextArea.Changed)
+    def _check(self, event: Input.Changed | TextArea.Changed) -> None:
+        event.stop()
+        reason = fields.complaint(self.declared, self.draft) if isinstance(self.draft, str) else None
+        self.set_class(reason is not None, "-wrong")
+        self.query_one(".complaint", Static).update(show.line(reason or ""))
+
+    def _make(self, kind: fields.Kind, draft: Any) -> Widget:
+        hint = fields.placeholder(self.declared)
+        match kind:
+            case "area":
+                return Area(draft, placeholder=hint)
+            case "switch":
+                return Switch(bool(draft), animate=False)
+            case "choice":
+                return _choices(self.declared, draft)
+        return Line(draft, placeholder=hint)
+
+
+def _choices(declared: Declared, draft: Any) -> Select[int]:
+    values = declared.schema["enum"]
+    labels = [value if isinstance(value, str) else type_name({"enum": [value]}) for value in values]
+    options = [(Text(sanitize_line(label)), index) for index, label in enumerate(labels)]
+    # A value that must be chosen, or is there from the start, cannot be taken back.
+    return Select(options, prompt="choose…", allow_blank=not isinstance(draft, int), value=draft, compact=True)
+
+
+def _first(declared: Declared, kind: fields.Kind) -> Any:
+    """What a control holds before anybody touches it."""
+    if kind == "switch":
+        return bool(declared.default)
+    if kind == "choice":
+        values = declared.schema["enum"]
+        has_default = "default" in declared.schema and declared.default in values
+        return values.index(declared.default) if has_default else Select.NULL
+    text = fields.shown_default(declared)
+    return sanitize(text) if kind == "area" else sanitize_line(text)
+
+
+def _short_type(declared: Declared) -> str:
+    kind = "" if declared.schema.get("enum") else type_name(declared.schema)
+    return kind if declared.required or "default" in declared.schema else f"{kind} · optional".strip(" ·")

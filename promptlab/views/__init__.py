@@ -1,0 +1,1 @@
+"""What is shown, as pure functions: from cells, records and rows to text, JSON and rich renderables."""

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from promptlab.engine.fake import FakeEngine
+from promptlab.tui.widgets.columns import MIN_HEIGHT, layout
+from tests.tui.kit import Player, playing
+
+
+@pytest.mark.parametrize(
+    ("count", "width", "height", "expected"),
+    [
+        (1, 80, 22, (1, None)),
+        (2, 72, 22, (2, None)),
+        (2, 71, 22, (1, None)),
+        (3, 80, 22, (2, None)),
+        (4, 80, 22, (2, None)),
+        (5, 80, 22, (2, MIN_HEIGHT)),
+        (6, 200, 58, (3, None)),
+        (3, 30, 22, (1, MIN_HEIGHT)),
+    ],
+)
+def test_columns_stand_beside_each_other_where_there_is_room(
+    count: int, width: int, height: int, expected: tuple[int, int | None]
+) -> None:
+    assert layout(count, width, height) == expected
+
+
+async def _answer(player: Player) -> None:
+    await player.choose("numbers/count")
+    await player.press("enter", "3")
+    await player.run()
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
+def test_nothing_important_is_cut_off(library: Path, engine: FakeEngine, size: tuple[int, int]) -> None:
+    async def go() -> None:
+        async with playing(library, engine, size) as player:
+            await player.choose("explain")
+            start = player.text()
+            for wanted in (
+                "Prompts",
+                "Inputs of explain",
+                "topic *",
+                "Models",
+                "promptlab models pull gamma",
+                "^q Quit",
+                "f1 Help",
+            ):
+                assert wanted in start
+            await _answer(player)
+            for wanted in ("✓ The first", "✓ beta", "done: stop", "tok/s", "seed"):
+                assert wanted in player.text()
+            first, second = player.columns
+            assert min(first.size.width, second.size.width) >= 34
+            assert first.region.y == second.region.y
+            for column in player.columns:
+                assert column.region.right <= size[0]
+                assert player.within(column.body).startswith(f"{column.cell.job.model.name} (seed")  # type: ignore[union-attr]
+
+    asyncio.run(go())
+
+
+def test_narrow_shows_the_sidebar_or_the_answers(library: Path, engine: FakeEngine) -> None:
+    async def go() -> None:
+        async with playing(library, engine, (80, 24)) as player:
+            sidebar, main = player.play.query_one("#sidebar"), player.play.query_one("#main")
+            assert sidebar.size.width == 80
+            assert not main.is_on_screen
+            await _answer(player)
+            await player.until(lambda: main.size.width == 80)
+            assert not sidebar.is_on_screen
+            await player.press("ctrl+b")
+            await player.until(lambda: sidebar.is_on_screen)
+            await player.press("home", "ctrl+k", "enter")
+            await player.ended()
+            assert sidebar.is_on_screen
+
+    asyncio.run(go())
+
+
+def test_a_refusal_brings_the_sidebar_back(library: Path, engine: FakeEngine) -> None:
+    async def go() -> None:
+        async with playing(library, engine, (80, 24)) as player:
+            await player.choose("explain")
+            await player.press("ctrl+b")
+            await player.run()
+            assert "the input 'topic' is missing" in player.text()
+
+    asyncio.run(go())
+
+
+def test_the_footer_has_room_for_every_key_while_a_run_goes_on(library: Path) -> None:
+    engine = FakeEngine(lambda question, prompt: "word " * 5_000, delay=0.002)
+
+    async def go() -> None:
+        async with playing(library, engine, (80, 24)) as player:
+            await player.choose("numbers/count")
+            await player.press("enter", "3", "ctrl+r")
+            await player.until(lambda: "esc Cancel" in player.text() and player.play.cells)
+            footer = player.text().splitlines()[-1]
+            for key in ("^r Run", "esc Cancel", "f6 Pane", "^b Sidebar", "^o Zoom", "^q Quit", "f1 Help", "^p Menu"):
+                assert key in footer
+            await player.press("escape")
+            await player.ended()
+
+    asyncio.run(go())
