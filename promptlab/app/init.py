@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from promptlab.core.schema import shorten
 from promptlab.errors import StoreError, UsageError
 from promptlab.files.paths import shipped_library
 
@@ -52,8 +53,11 @@ def init_library(folder: Path) -> Made:
 
     Raises UsageError when it is no folder, StoreError when it cannot be written to.
     """
-    if folder.exists() and not folder.is_dir():
-        raise UsageError(f"{folder} is not a folder")
+    try:
+        if folder.exists() and not folder.is_dir():
+            raise UsageError(f"{folder} is not a folder")
+    except OSError as error:  # such as a name that is too long
+        raise UsageError(f"{shorten(str(folder))!r} cannot be a library: {error.strerror}") from None
     files = {
         "prompts/hello.jinja": HELLO,
         "seeds/README.md": SEEDS,
@@ -65,14 +69,18 @@ def init_library(folder: Path) -> Made:
 
 
 def _write_new(path: Path, text: str) -> bool:
+    made = False
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8") as file:
+            made = True
             file.write(text)
     except FileExistsError:
         if not path.parent.is_dir():
             raise UsageError(f"{path.parent} is in the way: it is not a folder") from None
         return False
     except OSError as error:
+        if made:  # half a file would be kept as it is by the next `init`
+            path.unlink(missing_ok=True)
         raise StoreError(f"{path} cannot be written: {error.strerror}") from None
     return True

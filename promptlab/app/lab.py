@@ -12,7 +12,7 @@ from promptlab.core.job import Model
 from promptlab.engine.backend import Backend
 from promptlab.files.library import Library
 from promptlab.files.models import read_models
-from promptlab.files.paths import data_dir, find_library, shipped_library
+from promptlab.files.paths import data_dir, find_library, shipped_library, working_folder
 from promptlab.files.store import Store
 from promptlab.sandbox import Sandbox
 
@@ -57,7 +57,8 @@ def open_lab(library: Path | None = None, make_backend: Callable[[], Backend] | 
 
     Raises NotFound when `library` is none.
     """
-    lab = Lab(find_library(Path.cwd(), library), make_backend or _pool)
+    lab = Lab(find_library(working_folder(), library), make_backend or _pool)
+    lab.sandbox.warm()
     try:
         yield lab
     finally:

@@ -12,7 +12,7 @@ from promptlab.core.job import Model
 from promptlab.core.schema import shorten
 from promptlab.errors import NotFound, PromptlabError
 from promptlab.files.models import present, read_models, select_models
-from promptlab.files.paths import find_library
+from promptlab.files.paths import find_library, working_folder
 from promptlab.files.pull import Progress, Tell, Verified, pull, verify
 
 __all__ = ["Entry", "Listed", "Progress", "Pulled", "Tell", "Verified"]
@@ -98,7 +98,7 @@ def verify_models(lab: Lab, names: Sequence[str], progress: Tell) -> Iterator[Ve
 def model_names(library: Path | None) -> list[str]:
     """Names for shell completion: opens no history and loads nothing. Empty when something is wrong."""
     try:
-        return list(read_models(find_library(Path.cwd(), library) / "models.yaml"))
+        return list(read_models(find_library(working_folder(), library) / "models.yaml"))
     except PromptlabError:
         return []
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from promptlab.app.lab import history_folder
-from promptlab.files.paths import cache_dir, find_library, model_file
+from promptlab.files.paths import cache_dir, find_library, model_file, working_folder
 from promptlab.files.store import FILE, FOLDER
 
 
@@ -25,7 +25,7 @@ class Places:
 
 def places(library: Path | None) -> Places:
     """Find out; nothing is made. Raises NotFound."""
-    root = find_library(Path.cwd(), library)
+    root = find_library(working_folder(), library)
     return Places(
         library=str(root),
         prompts=str(root / "prompts"),

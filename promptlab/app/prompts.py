@@ -20,7 +20,7 @@ from promptlab.files.gguf import check_header
 from promptlab.files.git import state
 from promptlab.files.library import Library
 from promptlab.files.models import present
-from promptlab.files.paths import find_library
+from promptlab.files.paths import find_library, working_folder
 from promptlab.sandbox import Sandbox
 
 
@@ -120,7 +120,7 @@ def render_prompt(lab: Lab, name: str, given: Mapping[str, Any], model: str | No
 def prompt_names(library: Path | None) -> list[str]:
     """Names for shell completion: opens no history and loads nothing. Empty when something is wrong."""
     try:
-        return Library(find_library(Path.cwd(), library), Sandbox()).names()
+        return Library(find_library(working_folder(), library), Sandbox()).names()
     except PromptlabError:
         return []
 

@@ -307,7 +307,7 @@ def environment() -> dict[str, str]:
     """The environment of a worker."""
     # How long OpenMP's threads spin at a barrier before they sleep. Spinning for long is 10 to 20 % faster on an idle
     # machine and 10 to 20 times slower where anything else wants a core, and the next model's turn has to begin.
-    return {"GOMP_SPINCOUNT": "2000"} | dict(os.environ) | {"PYTHONUTF8": "1"}
+    return {"GOMP_SPINCOUNT": "1000"} | dict(os.environ) | {"PYTHONUTF8": "1"}
 
 
 def _plain(segments: Sequence[Segment]) -> list[list[Any]]:

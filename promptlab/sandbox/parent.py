@@ -23,6 +23,9 @@ from promptlab.errors import InputError, Problem, PromptlabError, RenderError, S
 MAX_REPLY = 64 * 1024 * 1024
 """Bytes of one reply; a well-behaved child stays far below."""
 
+START_S = 60.0
+"""How long a child may take to get ready, on a machine that is busy."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -43,6 +46,8 @@ class Sandbox:
         self.limits = limits or Limits()
         self._lock = threading.Lock()
         self._child: subprocess.Popen[bytes] | None = None
+        self._ready = False
+        """Whether the child has said so."""
 
     def __enter__(self) -> Sandbox:
         return self
@@ -51,6 +56,12 @@ class Sandbox:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def warm(self) -> None:
+        """Start the child without waiting for it: it gets ready while the caller does something else."""
+        with self._lock:
+            if self._child is None:
+                self._start()
 
     def step(self, prompt: Prompt, inputs: Mapping[str, Any], answers: Sequence[str]) -> Ask | Transcript:
         """Run a program up to its next question: `core.program.step`."""
@@ -101,6 +112,7 @@ class Sandbox:
                 self._kill()
                 self._start()
             assert self._child is not None
+            self._await_ready(self._child)
             return self._talk(self._child, line)
         except TimeoutError:
             self._kill()
@@ -168,8 +180,14 @@ class Sandbox:
             )
         except OSError as error:
             raise PromptlabError(f"the process that renders templates does not start: {error}") from None
-        assert self._child.stdout is not None
-        if not select.select([self._child.stdout], [], [], 60)[0] or self._child.stdout.readline() != b"ready\n":
+        self._ready = False
+
+    def _await_ready(self, child: subprocess.Popen[bytes]) -> None:
+        if self._ready:
+            return
+        assert child.stdout is not None
+        self._ready = bool(select.select([child.stdout], [], [], START_S)[0]) and child.stdout.readline() == b"ready\n"
+        if not self._ready:
             code = self._kill()
             raise PromptlabError(
                 f"the process that renders templates does not start ({_reason(code)})",

@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -119,3 +120,11 @@ def test_seeds_are_the_same_for_ever(arguments: tuple[int, str | None, int, int]
 @given(st.integers(0, MAX_SEED), st.none() | st.text(), st.integers(0, 1000), st.integers(0, 255))
 def test_a_seed_is_one_that_the_engine_takes(base: int, case: str | None, sample: int, step: int) -> None:
     assert check_option("seed", draw_seed(base, case, sample, step)) is None
+
+
+@pytest.mark.parametrize(("digest", "seed"), [(b"\xff" * 32, 0), (b"\xff\xff\xff\xfe" * 8, MAX_SEED), (b"\0" * 32, 0)])
+def test_a_seed_wraps_before_the_one_that_the_engine_would_choose_itself(
+    digest: bytes, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hashlib, "sha256", lambda _: SimpleNamespace(digest=lambda: digest))
+    assert draw_seed(0, None, 0, 0) == seed

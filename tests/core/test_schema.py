@@ -186,7 +186,8 @@ def test_an_unsound_schema(schema: dict[str, Any], start: str) -> None:
     assert reason.startswith(start)
 
 
-def test_a_reference_to_the_network_is_not_followed() -> None:
+def test_a_reference_to_the_network_is_not_followed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("urllib.request.urlopen", lambda *_, **__: pytest.fail("asked the network"))
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(0)
         address = f"http://127.0.0.1:{server.getsockname()[1]}/schema.json"

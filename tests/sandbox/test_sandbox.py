@@ -81,11 +81,11 @@ def test_partials_and_the_line_of_the_body_are_known(sandbox: Sandbox) -> None:
         sandbox.step(parse(source, "p"), {}, ())
 
 
-def test_values_are_completed(sandbox: Sandbox) -> None:
+def test_values_are_completed(patient: Sandbox) -> None:
     asked = parse('---\ninputs: {a: integer, b: {type: string, default: x}, "c?": string}\n---\n', "p")
-    assert sandbox.complete(asked, {"a": 1}) == {"a": 1, "b": "x", "c": None} == prompt.complete(asked, {"a": 1})
+    assert patient.complete(asked, {"a": 1}) == {"a": 1, "b": "x", "c": None} == prompt.complete(asked, {"a": 1})
     with pytest.raises(InputError) as caught:
-        sandbox.complete(asked, {"a": "1"})
+        patient.complete(asked, {"a": "1"})
     assert caught.value.message == "p: the input 'a': '1' is not of type 'integer'"
     assert caught.value.hint == f"It takes {asked.signature}"
 
@@ -166,18 +166,25 @@ BOMBS = [
 
 @pytest.mark.parametrize(("body", "part"), BOMBS, ids=range(len(BOMBS)))
 def test_a_template_that_wants_too_much_is_stopped_and_the_next_one_works(
-    sandbox: Sandbox, body: str, part: str
+    sandbox: Sandbox, patient: Sandbox, body: str, part: str
 ) -> None:
-    assert works(sandbox)  # so that starting a child is not counted
-    begin = time.monotonic()
+    # Where another limit than time is to stop it, a busy machine must not make time the first.
+    chosen = sandbox if part == TIME else patient
     with pytest.raises((RenderError, SourceError)) as caught:
-        sandbox.step(make(body), {}, ())
-    assert time.monotonic() - begin < WALL_S + 2
+        chosen.step(make(body), {}, ())
     assert part in str(caught.value)
     assert str(caught.value).startswith("p.jinja")
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 400
-    assert works(sandbox)
+    assert works(chosen)
+
+
+def test_a_template_is_stopped_when_its_time_is_over(sandbox: Sandbox) -> None:
+    assert works(sandbox)  # so that starting a child is not counted
+    begin = time.monotonic()
+    with pytest.raises(RenderError):
+        sandbox.step(make(FOREVER), {}, ())
+    assert WALL_S <= time.monotonic() - begin < WALL_S + 5
 
 
 HUNGRY_SCHEMAS: list[tuple[dict[str, Any], Any, str]] = [
@@ -192,12 +199,15 @@ HUNGRY_SCHEMAS: list[tuple[dict[str, Any], Any, str]] = [
 
 
 @pytest.mark.parametrize(("schema", "value", "part"), HUNGRY_SCHEMAS, ids=range(len(HUNGRY_SCHEMAS)))
-def test_a_type_that_never_ends_is_stopped(sandbox: Sandbox, schema: dict[str, Any], value: Any, part: str) -> None:
+def test_a_type_that_never_ends_is_stopped(
+    sandbox: Sandbox, patient: Sandbox, schema: dict[str, Any], value: Any, part: str
+) -> None:
+    chosen = sandbox if part == TIME else patient
     with pytest.raises((RenderError, InputError)) as caught:
-        sandbox.complete(make("", x=schema), {"x": value})
+        chosen.complete(make("", x=schema), {"x": value})
     assert part in str(caught.value)
     assert "\n" not in str(caught.value)
-    assert works(sandbox)
+    assert works(chosen)
 
 
 @pytest.mark.parametrize(
@@ -209,17 +219,18 @@ def test_a_type_that_never_ends_is_stopped(sandbox: Sandbox, schema: dict[str, A
         ("{% for i in range(99999) %}{{ messages[0].content * 99 }}{% endfor %}", "renders to more than 2,000,000"),
     ],
 )
-def test_a_chat_template_has_the_same_limits(sandbox: Sandbox, template: str, part: str) -> None:
+def test_a_chat_template_has_the_same_limits(sandbox: Sandbox, patient: Sandbox, template: str, part: str) -> None:
+    chosen = sandbox if "took longer" in part else patient
     with pytest.raises(RenderError) as caught:
-        sandbox.chat(template, [Message("user", "hello" * 100)], bos="", eos="")
+        chosen.chat(template, [Message("user", "hello" * 100)], bos="", eos="")
     assert part in str(caught.value)
     assert works(sandbox)
 
 
-def test_references_have_the_same_limits(sandbox: Sandbox) -> None:
+def test_references_have_the_same_limits(patient: Sandbox) -> None:
     with pytest.raises((SourceError, RenderError), match="too deeply"):
-        sandbox.references("{{ " + "(" * 20_000 + ")" * 20_000 + " }}", "f")
-    assert works(sandbox)
+        patient.references("{{ " + "(" * 20_000 + ")" * 20_000 + " }}", "f")
+    assert works(patient)
 
 
 # --- values that do not fit through ----------------------------------------------------------------------------------
@@ -257,16 +268,16 @@ def test_deep_values_pass(sandbox: Sandbox, depth: int) -> None:
 
 
 @pytest.mark.parametrize("depth", range(940, 1000, 3))
-def test_values_at_the_edge_of_what_can_be_read_pass_or_are_refused(sandbox: Sandbox, depth: int) -> None:
+def test_values_at_the_edge_of_what_can_be_read_pass_or_are_refused(patient: Sandbox, depth: int) -> None:
     try:
-        sandbox.step(make("{{ x | length }}"), {"x": nested(depth)}, ())
+        patient.step(make("{{ x | length }}"), {"x": nested(depth)}, ())
     except (InputError, RenderError):
         with pytest.raises((InputError, RenderError), match="nested too deeply"):
-            sandbox.step(make("{{ x | length }}"), {"x": nested(depth)}, ())
-    assert works(sandbox)
+            patient.step(make("{{ x | length }}"), {"x": nested(depth)}, ())
+    assert works(patient)
 
 
-@pytest.mark.parametrize("text", ["x" * 1_000_000, "😀é\n" * 300_000, "\x00" * 1_000_000])
+@pytest.mark.parametrize("text", ["x" * 1_000_000, "😀é\n" * 300_000, "\x00" * 300_000])
 def test_large_values_go_through_both_ways(patient: Sandbox, text: str) -> None:
     result = patient.step(make("[{{ x }}]{% generate g %}{% return g %}"), {"x": text}, [text])
     assert isinstance(result, Transcript)
