@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from promptlab.cli.main import main as command
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def main() -> None:
     """Run the command line and exit."""
-    sys.exit(command(sys.argv[1:], _playground))
+    try:
+        # Here, so that Ctrl+C while it is imported ends as quietly as at any other time.
+        from promptlab.cli.main import main as command
+
+        code = command(sys.argv[1:], _playground)
+    except KeyboardInterrupt:
+        code = 130  # Exit.INTERRUPTED, which may not be imported yet
+    sys.exit(code)
 
 
 def _playground(library: Path | None) -> int:

@@ -18,17 +18,24 @@ from promptlab.sandbox import Sandbox
 
 
 class Lab:
-    """Everything that a use case needs. The engine starts when it is first asked for."""
+    """Everything that a use case needs. The history opens and the engine starts when they are first asked for."""
 
     def __init__(self, root: Path, make_backend: Callable[[], Backend]) -> None:
         self.root = root
         self.sandbox = Sandbox()
         self.library = Library(root, self.sandbox)
-        self.store = Store.open(history_folder(root))
         self.sequences = itertools.count(1)
         """Names for sequences, never used twice."""
         self._make_backend = make_backend
         self._backend: Backend | None = None
+        self._store: Store | None = None
+
+    @property
+    def store(self) -> Store:
+        """The history. Raises StoreError; what does not need it works all the same."""
+        if self._store is None:
+            self._store = Store.open(history_folder(self.root))
+        return self._store
 
     @property
     def models(self) -> dict[str, Model]:
@@ -48,7 +55,8 @@ class Lab:
             self._backend.close()
             self._backend = None
         self.sandbox.close()
-        self.store.close()
+        if self._store is not None:
+            self._store.close()
 
 
 @contextmanager

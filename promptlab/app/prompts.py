@@ -18,7 +18,7 @@ from promptlab.core.prompt import Input
 from promptlab.errors import EngineError, ModelMissing, PromptlabError
 from promptlab.files.gguf import check_header
 from promptlab.files.git import state
-from promptlab.files.library import Library
+from promptlab.files.library import Entry, Library
 from promptlab.files.models import present
 from promptlab.files.paths import find_library, working_folder
 from promptlab.sandbox import Sandbox
@@ -71,6 +71,11 @@ class Rendered:
     messages: tuple[Message, ...]
     text: str | None = None
     tokens: tuple[int, ...] | None = None
+
+
+def entries(lab: Lab) -> list[Entry]:
+    """All prompts as they are, for a form to be made of; a file that cannot be read is an entry with a problem."""
+    return lab.library.entries()
 
 
 def list_prompts(lab: Lab) -> list[PromptRow]:

@@ -72,7 +72,7 @@ class Request:
 def prepare(lab: Lab, request: Request) -> Run:
     """Check everything that can be checked before a model is loaded.
 
-    Raises a UsageError: NotFound, InputError, OptionError, SourceError or ModelMissing.
+    Raises a UsageError: NotFound, InputError, OptionError, SourceError or ModelMissing; and StoreError.
     """
     prompts = [lab.library.load(name) for name in request.prompts]
     models = select_models(lab.models, request.models)
@@ -87,6 +87,8 @@ def prepare(lab: Lab, request: Request) -> Run:
         raise ModelMissing(
             f"{what}: {names}", hint=f"Fetch with `promptlab models pull {names}`, or run again with --pull"
         )
+    if request.log:
+        _ = lab.store  # a history that cannot be opened is said now, not after the answers
     return Run(lab, jobs, request.log)
 
 

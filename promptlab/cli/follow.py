@@ -61,19 +61,24 @@ def follow(run: Run, watcher: Watcher) -> tuple[list[Record], bool]:
 
 @contextmanager
 def stopping(run: Run) -> Iterator[list[int]]:
-    """Ctrl+C once ends the run with what there is; a second time ends the program at once. Yields a list of signals."""
+    """Ctrl+C once ends the run with what there is; a second time ends the program at once. Yields a list of signals.
+
+    SIGTERM does the same: records are kept, and the terminal is in order again.
+    """
     pressed: list[int] = []
 
     def stop(number: int, frame: FrameType | None) -> None:
         pressed.append(number)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for each in before:
+            signal.signal(each, signal.default_int_handler)
         run.cancel()
 
-    before = signal.signal(signal.SIGINT, stop)
+    before = {each: signal.signal(each, stop) for each in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield pressed
     finally:
-        signal.signal(signal.SIGINT, before)
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 class Progress:

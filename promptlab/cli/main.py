@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 import traceback
 from collections.abc import Sequence
@@ -12,11 +13,12 @@ import typer
 
 from promptlab import __version__
 from promptlab.cli import doctor, init, models, paths, prompts, run, runs
-from promptlab.cli.output import drop_output, say, use_lenient_streams
+from promptlab.cli.output import drop, open_closed_streams, say, use_lenient_streams
 from promptlab.cli.state import Playground, State, state
 from promptlab.errors import Exit, PromptlabError
 
 NAME = "promptlab"
+_UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
 HELP = {"help_option_names": ["-h", "--help"]}
 
 app = typer.Typer(
@@ -72,13 +74,14 @@ def begin(
 
 def main(arguments: Sequence[str], playground: Playground) -> int:
     """Do what the arguments say. Returns the exit code."""
+    open_closed_streams()
     use_lenient_streams()
     here = State(playground)
     try:
         code = _call(arguments, here)
         sys.stdout.flush()
     except BrokenPipeError:
-        drop_output()
+        drop(sys.stdout)
         return Exit.ERROR
     except KeyboardInterrupt:
         code = Exit.INTERRUPTED
@@ -92,6 +95,10 @@ def main(arguments: Sequence[str], playground: Playground) -> int:
         return error.exit_code
     except Exception as error:
         _trace(here)
+        if isinstance(error, OSError) and error.errno in _UNWRITABLE and error.filename is None:
+            drop(sys.stdout)
+            say(f"standard output cannot be written: {error.strerror}")
+            return Exit.ERROR
         say(_defect(error, here))
         return Exit.ERROR
     if code == Exit.INTERRUPTED:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -19,6 +19,13 @@ def use_lenient_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+
+
+def open_closed_streams() -> None:
+    """A stream that was closed before we began (`>&-`) leads nowhere: else the next file opened would take its place."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):  # in this order each gets its own number
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115  (until the end)
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -65,11 +72,13 @@ def say(message: str) -> None:
 
     lines = sanitize(message).split("\n")
     text = "\n".join(line if line.startswith("  ") else f"promptlab: {line}" for line in lines)
-    with contextlib.suppress(BrokenPipeError):
+    try:
         print(text, file=sys.stderr, flush=True)
+    except OSError:  # nobody can be told; what is done, and its exit code, stay the same
+        drop(sys.stderr)
 
 
-def drop_output() -> None:
-    """Whoever read standard output has gone: let nothing more be written there, not even at exit."""
+def drop(stream: TextIO) -> None:
+    """Whoever read this stream has gone, or its disk is full: let nothing more be written there, not even at exit."""
     with contextlib.suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -78,9 +78,9 @@ def _text(name: str, text: str) -> str:
     if text == "-":
         return _decode(name, "standard input", sys.stdin.buffer.read(MAX_BYTES + 1))
     if text.startswith("@@"):
-        return text[1:]
+        return _typed(name, text[1:])
     if not text.startswith("@"):
-        return text
+        return _typed(name, text)
     file = text[1:]
     if not file:
         raise InputError(
@@ -93,6 +93,14 @@ def _text(name: str, text: str) -> str:
         reason = getattr(error, "strerror", None) or error
         hint = "A text that begins with @ is written @@"
         raise InputError(f"the variable {name!r}: {file} cannot be read: {reason}", hint=hint) from None
+
+
+def _typed(name: str, text: str) -> str:
+    try:
+        text.encode()  # Python hands on bytes that are no text as lone surrogates
+    except UnicodeEncodeError:
+        raise InputError(f"the variable {name!r}: what was typed is not UTF-8 text") from None
+    return text
 
 
 def _decode(name: str, source: str, data: bytes) -> str:

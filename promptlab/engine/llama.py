@@ -105,7 +105,8 @@ class Llama:
         parameters.progress_callback = callback
         model = c.llama_model_load_from_file(str(path).encode(), parameters)
         if not model:
-            raise EngineError(f"{path.name}: llama.cpp cannot load it: {self._reason()}")
+            hint = "`promptlab models verify` compares it with its hash"
+            raise EngineError(f"{path.name}: llama.cpp cannot load it: {self._reason()}", hint=hint)
         return model
 
     def _open(self) -> Any:

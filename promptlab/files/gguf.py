@@ -34,7 +34,8 @@ def check_header(path: Path) -> None:
     except OSError as error:
         raise EngineError(f"{path}: cannot be read: {error.strerror}") from None
     if reason := _reason(start):
-        raise EngineError(f"{path}: is not a usable GGUF file: {reason}")
+        hint = "`promptlab models verify` compares it with its hash"
+        raise EngineError(f"{path}: is not a usable GGUF file: {reason}", hint=hint)
 
 
 def _reason(start: bytes) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator, Mapping
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from promptlab.core.prompt import NAME, SUFFIX, Prompt, parse
 from promptlab.core.schema import shorten
-from promptlab.errors import NotFound, Problem, SourceError
+from promptlab.errors import NotFound, Problem, SourceError, UsageError
 from promptlab.sandbox import Sandbox
 
 MAX_BYTES = 1024 * 1024
@@ -57,8 +58,8 @@ class Library:
     def _entry(self, name: str) -> Entry:
         try:
             prompt = parse(self._source(name), name)
-        except SourceError as error:
-            return Entry(name, "", None, str(error.problems[0]))
+        except UsageError as error:
+            return Entry(name, "", None, str(error).partition("\n")[0])
         return Entry(name, prompt.description, prompt)
 
     def _source(self, name: str) -> str:
@@ -100,19 +101,21 @@ class Library:
         return text
 
     def _read(self, relative: str) -> str | None:
-        """Read a file; None when there is none inside the library. Links that lead out of it lead nowhere."""
-        path = self.folder / relative
+        """Read a file; None when there is none. Raises SourceError when it is no text file inside the library."""
         try:
-            real = path.resolve(strict=True)
-            if not real.is_relative_to(self.folder.resolve()):
+            data = self._bytes(self.folder / relative)
+        except (FileNotFoundError, NotADirectoryError, ValueError):
+            if not (self.folder / relative).is_symlink():
                 return None
-            # Opened without waiting, so that a pipe in a stranger's library cannot hold us; then only a file is read.
-            with os.fdopen(os.open(real, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
-                if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                    return None
-                data = file.read(MAX_BYTES + 1)
-        except (OSError, ValueError, RuntimeError):
-            return None
+            raise SourceError([Problem(relative, 0, 0, "is a link that leads nowhere")]) from None
+        except RuntimeError:
+            raise SourceError([Problem(relative, 0, 0, "is a link that leads in a circle")]) from None
+        except OSError as error:
+            if error.errno == errno.ENAMETOOLONG:
+                return None
+            raise SourceError([Problem(relative, 0, 0, f"cannot be read: {error.strerror}")]) from None
+        if data is None:
+            raise SourceError([Problem(relative, 0, 0, "is not a regular file inside the library")])
         if len(data) > MAX_BYTES:
             raise SourceError([Problem(relative, 0, 0, f"is larger than {MAX_BYTES:,} bytes")])
         try:
@@ -122,7 +125,26 @@ class Library:
             column = error.start - (data.rfind(b"\n", 0, error.start) + 1) + 1
             raise SourceError([Problem(relative, line, column, "is not UTF-8 text")]) from None
 
+    def _bytes(self, path: Path) -> bytes | None:
+        """The beginning of a file, as much as may be read; None when it is no regular file inside the library."""
+        real = path.resolve()
+        if not real.is_relative_to(self._inside()):
+            return None
+        # Opened without waiting, so that a pipe in a stranger's library cannot hold us; then only a file is read.
+        with os.fdopen(os.open(real, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                return None
+            return file.read(MAX_BYTES + 1)
+
+    def _inside(self) -> Path:
+        """Where prompts/ really is. Raises SourceError when that is outside the library."""
+        real = self.folder.resolve()
+        if not real.is_relative_to(self.root.resolve()):
+            raise SourceError([Problem(str(self.folder), 0, 0, "is a link that leads out of the library")])
+        return real
+
     def _walk(self) -> Iterator[str]:
+        self._inside()  # else a link to / would be walked
         count = 0
         for folder, folders, files in os.walk(self.folder):
             folders[:] = sorted(f for f in folders if not f.startswith("."))

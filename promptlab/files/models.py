@@ -15,7 +15,7 @@ from promptlab.core import yamltext
 from promptlab.core.job import Model
 from promptlab.core.options import check_option
 from promptlab.core.schema import shorten
-from promptlab.errors import NotFound, Problem, SourceError
+from promptlab.errors import NotFound, Problem, SourceError, StoreError
 from promptlab.files.paths import model_file
 from promptlab.files.sources import parse_source
 
@@ -108,11 +108,15 @@ def read_models(path: Path, label: str | None = None) -> dict[str, Model]:
 
 
 def present(model: Model) -> Path | None:
-    """The file of its weights, or None when they are not on disk."""
+    """The file of its weights, or None when they are not on disk. Raises StoreError when that cannot be told."""
     if model.sha256 is None:
         return None
     path = model_file(model.sha256)
-    return path if path.is_file() else None
+    try:
+        return path if path.is_file() else None
+    except OSError as error:
+        hint = "Look at the permissions, or let XDG_CACHE_HOME name another folder"
+        raise StoreError(f"{path}: cannot be read: {error.strerror}", hint=hint) from None
 
 
 def select_models(models: Mapping[str, Model], names: Sequence[str]) -> list[Model]:

@@ -41,6 +41,14 @@ def shipped_library() -> Path:
     raise NotFound(f"the library that ships with promptlab is not in {package}", hint="Install promptlab again")
 
 
+def working_folder() -> Path:
+    """The folder that we are in. Raises NotFound when it has been removed."""
+    try:
+        return Path.cwd()
+    except OSError:
+        raise NotFound("the working folder is not there any more", hint="Change to one that is: `cd`") from None
+
+
 def find_library(start: Path, explicit: Path | None) -> Path:
     """Find the library: `explicit` if there is one, else the nearest folder from `start` upwards that holds `prompts/`.
 

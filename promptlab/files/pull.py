@@ -201,7 +201,7 @@ class _Pull:
         try:
             check_header(joined)
         except EngineError as error:
-            return str(error).removeprefix(f"{joined}: ")
+            return error.message.removeprefix(f"{joined}: ")
         return None
 
     def tell(self, phase: Phase, done: int, total: int | None, source: str) -> None:

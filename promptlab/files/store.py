@@ -15,6 +15,7 @@ from typing import Any
 
 from promptlab.core import codec
 from promptlab.core.record import SCHEMA, Record
+from promptlab.core.schema import shorten
 from promptlab.errors import NotFound, StoreError
 from promptlab.files import git
 
@@ -102,7 +103,7 @@ class Store:
         )
         exact = [row for row in rows if row[0].lower() == id.lower()]
         if not rows:
-            raise NotFound(f"there is no record {id!r}", hint="`promptlab runs list` shows what there is")
+            raise NotFound(f"there is no record {shorten(id)!r}", hint="`promptlab runs list` shows what there is")
         if len(rows) > 1 and not exact:
             several = ", ".join(row[0] for row in rows[:5]) + (" and more" if len(rows) > 5 else "")
             raise NotFound(f"{id!r} is the beginning of several records: {several}")
@@ -168,6 +169,8 @@ def _check_folder(folder: Path) -> None:
     ):
         if path.is_symlink():
             raise StoreError(f"{path} is a link, so the history is not kept there", hint="Remove the link")
+    if folder.exists() and not folder.is_dir():
+        raise StoreError(f"{folder} is in the way: it is not a folder", hint="Move it away")
     if folder.exists() and git.is_tracked(folder):
         raise StoreError(
             f"{folder} is tracked by git, so the history is not kept there", hint=f"`git rm -r --cached {FOLDER}`"
@@ -241,6 +244,7 @@ _REASONS = {
     sqlite3.SQLITE_READONLY: ("cannot be written", "Look at the permissions of the file and its folder"),
     sqlite3.SQLITE_PERM: ("may not be opened", "Look at the permissions of the file and its folder"),
     sqlite3.SQLITE_CANTOPEN: ("cannot be opened", "Look at the permissions of the file and its folder"),
+    sqlite3.SQLITE_IOERR: ("cannot be read or written", "Is the disk full, or the folder on a network?"),
     sqlite3.SQLITE_NOTADB: (
         "is not a history, or is damaged",
         "Move it away to begin a new one; nothing in it was changed",

@@ -36,6 +36,12 @@ def download_wheel(wheel: Wheel, folder: Path, report: Report) -> Path:
     """
     temporary = folder / "tmp"
     temporary.mkdir()
+
+    def told(done: int, total: int | None) -> None:
+        # pip takes a full disk for a broken connection, and tries again and again.
+        make_sure_of_room(folder, (total or 0) - done)
+        report(done, total)
+
     pip = subprocess.Popen(
         _command(wheel, folder),
         stdin=subprocess.DEVNULL,
@@ -49,7 +55,7 @@ def download_wheel(wheel: Wheel, folder: Path, report: Report) -> Path:
     with pip:
         try:
             assert pip.stdout is not None
-            said = _follow(pip.stdout, report)
+            said = _follow(pip.stdout, told)
             code = pip.wait()
         except BaseException:
             with contextlib.suppress(ProcessLookupError):

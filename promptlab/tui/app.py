@@ -41,6 +41,8 @@ class Playground(App[None]):
         self.register_theme(LIGHT)
         # Not assigned: that would parse every style sheet once more before the first paint.
         self.set_reactive(App.theme, DARK.name)
+        self._invalidate_css()
+        self.stylesheet.set_variables(self.get_css_variables())
 
     def get_default_screen(self) -> Screen[Any]:
         """The play screen is the bottom of the stack."""
@@ -50,7 +52,9 @@ class Playground(App[None]):
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """Every command of the table, and the themes."""
         for command in COMMANDS:
-            yield SystemCommand(command.label, command.help, partial(screen.run_action, command.action))
+            if command.id == "palette":
+                continue
+            yield SystemCommand(command.name, command.help, partial(screen.run_action, command.action))
         yield SystemCommand("Theme", "Choose other colours.", self.action_change_theme)
 
     def action_help(self) -> None:

@@ -31,14 +31,31 @@ class Command:
     """Where it holds."""
     group: str = ""
     """Neighbours with the same group share one label in the footer."""
+    title: str = ""
+    """In the palette, where the label is too short to stand alone."""
+
+    @property
+    def name(self) -> str:
+        """What the palette calls it."""
+        return self.title or self.label
 
 
 COMMANDS: tuple[Command, ...] = (
     Command("run", "ctrl+r", "run", "Run", "Run the prompt on every ticked model; so does Enter in an input.", "Run"),
     Command("cancel", "escape", "cancel", "Cancel", "Stop the run and keep what has been said so far.", "Run"),
-    Command("samples.fewer", "f3", "samples(-1)", "Fewer", "One sample fewer from each model.", "Run", group="Samples"),
-    Command("samples.more", "f4", "samples(1)", "More", "One sample more from each model.", "Run", group="Samples"),
-    Command("pane.next", "f6", "pane(1)", "Pane", "Go to the next pane.", "Move"),
+    Command(
+        "samples.fewer",
+        "f3",
+        "samples(-1)",
+        "Fewer samples",
+        "One sample fewer from each model.",
+        "Run",
+        group="Samples",
+    ),
+    Command(
+        "samples.more", "f4", "samples(1)", "More samples", "One sample more from each model.", "Run", group="Samples"
+    ),
+    Command("pane.next", "f6", "pane(1)", "Pane", "Go to the next pane.", "Move", title="Next pane"),
     # Many terminals send shift+f6 as f18.
     Command("pane.previous", "shift+f6,f18", "pane(-1)", "Pane before", "Go to the pane before.", "Move", footer=False),
     Command("sidebar", "ctrl+b", "sidebar", "Sidebar", "Show or hide prompts, inputs and models.", "View"),
@@ -50,8 +67,8 @@ COMMANDS: tuple[Command, ...] = (
 )
 
 EVERYWHERE: tuple[tuple[str, str], ...] = (
-    ("tab, shift+tab", "Go to the next field, or the one before."),
-    ("↑ ↓, page up, page down", "Move in a list; scroll an answer."),
+    ("tab shift+tab", "Go to the next field, or the one before."),
+    ("↑ ↓ pgup pgdn", "Move in a list; scroll an answer."),
     ("space", "Tick a model; turn a switch."),
     ("enter", "Take what is marked; in an input, run."),
 )

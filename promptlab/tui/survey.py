@@ -25,7 +25,9 @@ def survey(lab: Lab) -> Survey:
 
 
 def _prompts(lab: Lab) -> tuple[PromptRow, ...]:
-    return tuple(PromptRow(e.name, e.description, e.prompt, e.problem) for e in lab.library.entries())
+    from promptlab.app.prompts import entries  # here because it is slow to import
+
+    return tuple(PromptRow(e.name, e.description, e.prompt, e.problem) for e in entries(lab))
 
 
 def _models(lab: Lab) -> tuple[Listed, ...]:

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from promptlab.app.board import Board
 from promptlab.app.init import init_library
 from promptlab.app.lab import Lab
 from promptlab.app.models import list_models, model_names, pull_models, show_model, verify_models
@@ -12,6 +11,7 @@ from promptlab.app.places import places
 from promptlab.app.prompts import list_prompts, prompt_names, render_prompt, show_prompt
 from promptlab.app.run import Request, Run, Typed, prepare
 from promptlab.app.runs import list_runs, show_run
+from promptlab.core.board import Board
 from promptlab.core.events import Failed, Failure, Ready
 from promptlab.core.record import Cell
 from promptlab.engine.fake import FakeEngine

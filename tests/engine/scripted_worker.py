@@ -24,7 +24,7 @@ def ready(model: str, safe_mode: bool) -> None:
         "layout": {},
         "safe_mode": safe_mode,
     }
-    words = {"chat_template": None, "bos": "", "eos": "", "control_tokens": []}
+    words: dict[str, Any] = {"chat_template": None, "bos": "", "eos": "", "control_tokens": []}
     say({"event": "ready", "model": model, "engine": engine, "vocabulary": words, "load_s": 0.0})
 
 

@@ -94,7 +94,7 @@ def test_a_refusal_brings_the_sidebar_back(library: Path, engine: FakeEngine) ->
 
 
 def test_the_footer_has_room_for_every_key_while_a_run_goes_on(library: Path) -> None:
-    engine = FakeEngine(lambda question, prompt: "word " * 5_000, delay=0.002)
+    engine = FakeEngine(lambda question, prompt: "word " * 5_000, delay=0.01)
 
     async def go() -> None:
         async with playing(library, engine, (80, 24)) as player:

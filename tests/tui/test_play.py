@@ -17,6 +17,7 @@ from promptlab.errors import NotFound
 from promptlab.files.models import read_models
 from promptlab.files.paths import model_file
 from promptlab.tui.app import Playground
+from promptlab.tui.theme import DARK, LIGHT
 from promptlab.tui.widgets.bars import Problems
 from promptlab.tui.widgets.field import Field
 from promptlab.tui.widgets.models import ModelList
@@ -71,7 +72,7 @@ def test_answers_grow_while_they_are_written(library: Path) -> None:
 
 
 def test_cancelled_answers_keep_their_text(library: Path) -> None:
-    engine = FakeEngine(lambda question, prompt: "word " * 5_000, delay=0.002)
+    engine = FakeEngine(lambda question, prompt: "word " * 5_000, delay=0.01)
 
     async def go() -> None:
         async with playing(library, engine) as player:
@@ -103,7 +104,7 @@ def test_cancelling_while_a_run_is_prepared(library: Path, engine: FakeEngine) -
 
 
 def test_only_one_run_at_a_time(library: Path) -> None:
-    engine = FakeEngine(lambda question, prompt: "word " * 5_000, delay=0.002)
+    engine = FakeEngine(lambda question, prompt: "word " * 5_000, delay=0.01)
 
     async def go() -> None:
         async with playing(library, engine) as player:
@@ -341,7 +342,7 @@ def test_a_run_that_breaks_off_is_said(library: Path, engine: FakeEngine, monkey
 
 
 def test_quitting_while_it_runs_cancels_and_ends(library: Path) -> None:
-    engine = FakeEngine(lambda question, prompt: "word " * 5_000, delay=0.002)
+    engine = FakeEngine(lambda question, prompt: "word " * 5_000, delay=0.01)
 
     async def go() -> None:
         async with playing(library, engine) as player:
@@ -375,6 +376,8 @@ def test_a_scrolled_column_stays_where_it_is(library: Path) -> None:
             engine.gate.set()
             await player.ended()
             assert first.body.scroll_y == 0
+            await player.press("end")
+            await player.until(lambda: first.body.is_vertical_scroll_end)
             assert second.body.is_vertical_scroll_end
             assert second.body.max_scroll_y > first.body.max_scroll_y / 2
 
@@ -386,5 +389,17 @@ def test_lists_have_the_focus_first(library: Path, engine: FakeEngine) -> None:
         async with playing(library, engine) as player:
             assert isinstance(player.play.focused, PromptList)
             assert isinstance(player.play.query_one("#models"), OptionList)
+
+    asyncio.run(go())
+
+
+def test_the_theme_is_ours_from_the_first_paint(library: Path, engine: FakeEngine) -> None:
+    async def go() -> None:
+        async with playing(library, engine) as player:
+            assert player.app.current_theme.name == "promptlab-dark"
+            assert player.app.screen.styles.background.hex.lower() == DARK.background
+            player.app.theme = "promptlab-light"
+            await player.pilot.pause()
+            assert player.app.screen.styles.background.hex.lower() == LIGHT.background
 
     asyncio.run(go())

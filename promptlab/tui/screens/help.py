@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
+from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
@@ -32,7 +32,6 @@ class HelpScreen(ModalScreen[None]):
             yield _chapter("Everywhere", list(EVERYWHERE))
 
 
-def _chapter(topic: str, rows: list[tuple[str, str]]) -> Static:
-    head = Content.styled(topic, f"bold {show.ACCENT}")
-    body = [Content.assemble((f"  {keys:<24}", "bold"), (text, "")) for keys, text in rows]
-    return Static(show.lines([head, *body]))
+def _chapter(topic: str, rows: list[tuple[str, str]]) -> Vertical:
+    lines = [Horizontal(Static(Content(keys), classes="keys"), Static(Content(text))) for keys, text in rows]
+    return Vertical(Static(Content.styled(topic, f"bold {show.ACCENT}")), *lines)

@@ -9,7 +9,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.message import Message
-from textual.reactive import reactive
+from textual.reactive import var
 from textual.screen import Screen
 from textual.timer import Timer
 from textual.widget import Widget
@@ -27,12 +27,12 @@ from promptlab.tui.widgets.models import ModelList
 from promptlab.tui.widgets.prompts import PromptList
 
 if TYPE_CHECKING:
-    from promptlab.app.board import Board
+    from promptlab.core.board import Board
     from promptlab.core.job import Job
     from promptlab.core.record import Cell
     from promptlab.errors import PromptlabError
 
-FRAME_S = 1 / 20
+FRAME_S = 1 / 15
 """The shortest time between two looks at what the lab has said. Reading goes no faster, and drawing costs."""
 MAX_SAMPLES = 16
 
@@ -43,17 +43,17 @@ class PlayScreen(Screen[None]):
     BINDINGS = bindings("play")
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-medium"), (160, "-roomy")]  # noqa: RUF012
 
-    survey: reactive[Survey | None] = reactive(None, init=False)
-    prompts: reactive[tuple[PromptRow, ...]] = reactive((), init=False)
-    chosen: reactive[PromptRow | None] = reactive(None, init=False)
+    survey: var[Survey | None] = var(None, init=False)
+    prompts: var[tuple[PromptRow, ...]] = var((), init=False)
+    chosen: var[PromptRow | None] = var(None, init=False)
     """The prompt that is marked."""
-    samples: reactive[int] = reactive(1, init=False, bindings=True)
-    reasons: reactive[tuple[str, ...]] = reactive((), init=False)
+    samples: var[int] = var(1, init=False, bindings=True)
+    reasons: var[tuple[str, ...]] = var((), init=False)
     """Why something could not be done."""
-    cells: reactive[tuple[Cell, ...]] = reactive((), always_update=True, init=False)
-    running: reactive[bool] = reactive(False, init=False, bindings=True)
+    cells: var[tuple[Cell, ...]] = var((), always_update=True, init=False)
+    running: var[bool] = var(False, init=False, bindings=True)
     """From the moment a run is asked for until it has ended."""
-    sidebar: reactive[bool] = reactive(True, init=False)
+    sidebar: var[bool] = var(True, init=False)
 
     class Nudge(Message):
         """The lab has said something."""
@@ -152,7 +152,7 @@ class PlayScreen(Screen[None]):
             self.query_one(PromptList).focus()
 
     def _began(self, jobs: tuple[Job, ...]) -> None:
-        from promptlab.app.board import Board  # here because it is slow to import; the lab has done so by now
+        from promptlab.core.board import Board  # here because it is slow to import; the lab has done so by now
 
         self._board = Board(jobs)
         self.reasons = ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from textual.app import ComposeResult
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
-from textual.reactive import reactive
+from textual.reactive import var
 from textual.widgets import Static
 
 from promptlab.tui import show
@@ -25,10 +25,10 @@ class TitleBar(Horizontal):
     }
     """
 
-    survey: reactive[Survey | None] = reactive(None)
+    survey: var[Survey | None] = var(None)
     """What the library holds; None while it is being opened."""
 
-    running: reactive[bool] = reactive(False)
+    running: var[bool] = var(False)
     """Whether a run is under way."""
 
     def compose(self) -> ComposeResult:
@@ -68,7 +68,7 @@ class Problems(Static):
     }
     """
 
-    reasons: reactive[tuple[str, ...]] = reactive(())
+    reasons: var[tuple[str, ...]] = var(())
     """One line each."""
 
     def watch_reasons(self, reasons: tuple[str, ...]) -> None:
@@ -88,9 +88,9 @@ class Welcome(VerticalScroll):
     }
     """
 
-    survey: reactive[Survey | None] = reactive(None)
+    survey: var[Survey | None] = var(None)
     """What the library holds."""
-    row: reactive[PromptRow | None] = reactive(None)
+    row: var[PromptRow | None] = var(None)
     """The prompt that is marked."""
 
     def compose(self) -> ComposeResult:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
-from textual.reactive import reactive
+from textual.reactive import var
 from textual.widgets import Static
 
 from promptlab.tui.describe import answer, flow, script, status, title, took
@@ -29,7 +29,7 @@ class Column(Vertical):
     }
     """
 
-    cell: reactive[Cell | None] = reactive(None, always_update=True, init=False)
+    cell: var[Cell | None] = var(None, always_update=True, init=False)
     """What to show."""
 
     def __init__(self, cell: Cell, label: Content) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from textual import events
 from textual.containers import Grid
-from textual.reactive import reactive
+from textual.reactive import var
 
 from promptlab.tui.describe import labels
 from promptlab.tui.widgets.column import Column
@@ -32,9 +32,9 @@ def layout(count: int, width: int, height: int) -> tuple[int, int | None]:
 class Columns(Grid):
     """A column for each cell. Another run is another set of columns."""
 
-    cells: reactive[tuple[Cell, ...]] = reactive((), always_update=True, init=False)
+    cells: var[tuple[Cell, ...]] = var((), always_update=True, init=False)
     """What to show, in the order of the jobs."""
-    zoomed: reactive[int | None] = reactive(None, init=False)
+    zoomed: var[int | None] = var(None, init=False)
     """The one column that has all the room."""
 
     def __init__(self, *, id: str | None = None) -> None:

@@ -92,6 +92,7 @@ class Field(Vertical):
         self.kind = fields.kind_of(declared)
         self._start = _first(declared, self.kind) if draft is None else draft
         self._control = self._make(self.kind, self._start)
+        self._reason: str | None = None
 
     def compose(self) -> ComposeResult:
         """The label, the hint and the control, below each other."""
@@ -153,8 +154,10 @@ class Field(Vertical):
     def _check(self, event: Input.Changed | TextArea.Changed) -> None:
         event.stop()
         reason = fields.complaint(self.declared, self.draft) if isinstance(self.draft, str) else None
-        self.set_class(reason is not None, "-wrong")
-        self.query_one(".complaint", Static).update(show.line(reason or ""))
+        if reason != self._reason:
+            self._reason = reason
+            self.set_class(reason is not None, "-wrong")
+            self.query_one(".complaint", Static).update(show.line(reason or ""))
 
     def _make(self, kind: fields.Kind, draft: Any) -> Widget:
         hint = fields.placeholder(self.declared)

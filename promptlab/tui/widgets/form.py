@@ -9,7 +9,7 @@ from textual import on
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.message import Message
-from textual.reactive import reactive
+from textual.reactive import var
 from textual.widgets import Input, Static
 
 from promptlab.tui import show
@@ -24,7 +24,7 @@ class Form(VerticalScroll):
     Form { padding: 0 1; }
     """
 
-    row: reactive[PromptRow | None] = reactive(None, init=False)
+    row: var[PromptRow | None] = var(None, init=False)
     """The prompt whose inputs are shown."""
 
     class RunRequested(Message):

@@ -8,7 +8,7 @@ from textual import on
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.message import Message
-from textual.reactive import reactive
+from textual.reactive import var
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
@@ -23,9 +23,9 @@ class ModelList(OptionList):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("space", "select", "Tick", show=False)]
 
-    rows: reactive[tuple[Listed, ...]] = reactive((), init=False)
+    rows: var[tuple[Listed, ...]] = var((), init=False)
     """What to list."""
-    samples: reactive[int] = reactive(1)
+    samples: var[int] = var(1)
     """How many answers each ticked model gives."""
 
     class Absent(Message):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from textual import on
 from textual.content import Content
 from textual.message import Message
-from textual.reactive import reactive
+from textual.reactive import var
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
@@ -16,7 +16,7 @@ from promptlab.tui.state import PromptRow
 class PromptList(OptionList):
     """Name and description of each prompt; a file that cannot be read is shown with its problem."""
 
-    rows: reactive[tuple[PromptRow, ...]] = reactive((), init=False)
+    rows: var[tuple[PromptRow, ...]] = var((), init=False)
     """What to list."""
 
     class Chosen(Message):

@@ -7,9 +7,10 @@ that was 85 % of a core. This draws lines itself: a change wraps the last paragr
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from textual import events
+from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
@@ -37,6 +38,15 @@ class Transcript(ScrollView, can_focus=True):
     }
     """
 
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up", "scroll_up", "Up", show=False),
+        Binding("down", "scroll_down", "Down", show=False),
+        Binding("pageup", "page_up", "Page up", show=False),
+        Binding("pagedown", "page_down", "Page down", show=False),
+        Binding("home", "scroll_home", "First line", show=False),
+        Binding("end", "scroll_end", "Last line", show=False),
+    ]
+
     def __init__(self) -> None:
         super().__init__()
         self.paragraphs: tuple[Paragraph, ...] = ()
@@ -45,6 +55,7 @@ class Transcript(ScrollView, can_focus=True):
         """For each paragraph, how many lines it and those before it take."""
         self._strips: list[Strip] = []
         self._width = 0
+        self._follow = True
 
     def show(self, paragraphs: Sequence[Paragraph]) -> None:
         """Show other paragraphs; those at the beginning that stay as they are cost nothing."""
@@ -62,7 +73,6 @@ class Transcript(ScrollView, can_focus=True):
         self._width = self.scrollable_content_region.width
         if self._width <= 0:
             return
-        follow = self.is_vertical_scroll_end and not self.is_vertical_scrollbar_grabbed
         start = min(start, len(self._ends))
         first = self._ends[start - 1] if start else 0
         del self._ends[start:], self._strips[first:]
@@ -73,10 +83,20 @@ class Transcript(ScrollView, can_focus=True):
             )
             self._ends.append(len(self._strips))
         self._grow_to(Size(self._width, len(self._strips)))
-        if follow:
-            self.scroll_end(animate=False, immediate=True, x_axis=False)
+        self._keep_up()
         top = first - self.scroll_offset.y
         self.refresh(Region(0, max(0, top), self.size.width, max(0, self.size.height - max(0, top))))
+
+    def _keep_up(self) -> None:
+        """Show the end, unless somebody has scrolled up."""
+        if self._follow and not self.is_vertical_scrollbar_grabbed:
+            # By force, because the scroll bar that allows it may not be there before the next layout.
+            self.scroll_end(animate=False, immediate=True, force=True, x_axis=False)
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Whoever moves decides whether to follow. That the end itself moves away decides nothing."""
+        super().watch_scroll_y(old_value, new_value)
+        self._follow = round(new_value) >= self.max_scroll_y
 
     def _grow_to(self, size: Size) -> None:
         """Set the size of the whole text. Only when the scroll bar comes or goes is the screen laid out again."""
@@ -87,9 +107,10 @@ class Transcript(ScrollView, can_focus=True):
             self._scroll_update(size)
 
     def on_resize(self, event: events.Resize) -> None:
-        """Another width is another wrapping."""
+        """Another width is another wrapping; with another height the end is elsewhere."""
         if self.scrollable_content_region.width != self._width:
             self._wrap(0)
+        self._keep_up()
 
     def notify_style_update(self) -> None:
         """Other colours: draw everything again."""
