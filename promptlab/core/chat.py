@@ -14,16 +14,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
 
 import jinja2
 from jinja2 import nodes
 from jinja2.ext import Extension, loopcontrols
 from jinja2.parser import Parser
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from promptlab.core.program import MAX_TEXT, Message, bounded, forbid, messages_text, template_error
+from promptlab.core.program import Message, messages_text
 from promptlab.core.schema import shorten
+from promptlab.core.templates import MAX_TEXT, Contained, template_error
 from promptlab.errors import RenderError
 
 PLAIN = "plain"
@@ -190,21 +189,13 @@ class _GenerationTag(Extension):
         return parser.parse_statements(("name:endgeneration",), drop_needle=True)
 
 
-class _Environment(ImmutableSandboxedEnvironment):
+class _Environment(Contained):
     """As transformers renders chat templates (`apply_chat_template`), but sandboxed harder and with a frozen clock."""
 
-    intercepted_binops = frozenset(["**", "*"])
-
     def __init__(self) -> None:
-        super().__init__(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols, _GenerationTag])
-        forbid(self)
+        super().__init__(extensions=[loopcontrols, _GenerationTag])
         self.globals["raise_exception"] = _refuse
         self.globals["strftime_now"] = FROZEN_NOW.strftime
-
-    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
-        """Compute `**` and `*` unless the result would be out of all proportion."""
-        bounded(operator, left, right)
-        return super().call_binop(context, operator, left, right)
 
 
 def _refuse(message: object = "") -> None:

@@ -14,8 +14,7 @@ strangers: run `step` where it can be killed (promptlab.sandbox).
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -25,26 +24,18 @@ import jinja2
 import jinja2.ext
 from jinja2 import nodes
 from jinja2.environment import TemplateModule
-from jinja2.exceptions import SecurityError
 from jinja2.parser import Parser
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.visitor import NodeTransformer
 
 from promptlab.core.options import check_option
 from promptlab.core.prompt import RESERVED, Prompt
 from promptlab.core.schema import shorten
+from promptlab.core.templates import MAX_TEXT, Complaint, Contained, syntax_error, template_error
 from promptlab.errors import Problem, RenderError, SourceError
 
 MAX_GENERATIONS = 256
 """Steps of one program: a loop that generates must end."""
 MAX_MESSAGES = 4096
-MAX_TEXT = 2_000_000
-"""Characters that one program may render to."""
-MAX_INT_BITS = 4096
-"""Of a number that `**` or `*` makes."""
-MAX_REPEAT = 100_000
-"""Items of a text or list that `*` makes."""
-
 ROLES = ("system", "user", "assistant")
 
 
@@ -130,10 +121,6 @@ class _Return(BaseException):
         self.value = value
 
 
-class _Complaint(Exception):
-    """A rule of the language is broken; becomes a RenderError with the line."""
-
-
 class _Tape:
     """What one rendering has said so far: messages, and the answers still to be handed out."""
 
@@ -155,11 +142,11 @@ class _Tape:
     def count(self, piece: str) -> None:
         self.size += len(piece)
         if self.size > MAX_TEXT:
-            raise _Complaint(f"renders to more than {MAX_TEXT:,} characters")
+            raise Complaint(f"renders to more than {MAX_TEXT:,} characters")
 
     def say(self, role: str, content: str) -> None:
         if len(self.messages) >= MAX_MESSAGES:
-            raise _Complaint(f"makes more than {MAX_MESSAGES:,} messages")
+            raise Complaint(f"makes more than {MAX_MESSAGES:,} messages")
         self.messages.append(Message(role, content))
 
     def settle(self) -> None:
@@ -169,24 +156,24 @@ class _Tape:
         if not text:
             return
         if self.has_roles:
-            raise _Complaint(
+            raise Complaint(
                 f"text outside the role tags: {shorten(text)!r}; put it into {{% user %}} … {{% enduser %}}"
             )
         self.say("user", text)
 
     def generate(self, name: str, options: Mapping[str, Any]) -> None:
         if self.role:
-            raise _Complaint(f"{{% generate %}} stands inside {{% {self.role} %}}; close that tag before it")
+            raise Complaint(f"{{% generate %}} stands inside {{% {self.role} %}}; close that tag before it")
         for key, value in options.items():
             if reason := check_option(key, value):
-                raise _Complaint(reason)
+                raise Complaint(reason)
         self.settle()
         if not self.messages:
-            raise _Complaint("nothing has been said before the first {% generate %}")
+            raise Complaint("nothing has been said before the first {% generate %}")
         if self.messages[-1].role == "assistant":
-            raise _Complaint("{% generate %} right after an assistant's turn: put a {% user %} block between them")
+            raise Complaint("{% generate %} right after an assistant's turn: put a {% user %} block between them")
         if self.used >= MAX_GENERATIONS:
-            raise _Complaint(f"generates more than {MAX_GENERATIONS} times")
+            raise Complaint(f"generates more than {MAX_GENERATIONS} times")
         if self.used == len(self.answers):
             raise _Stop(Ask(name, tuple(self.messages), dict(options)))
         answer = self.answers[self.used]
@@ -245,7 +232,7 @@ class _Language(jinja2.ext.Extension):
     def _begin(self, role: str) -> None:
         tape = _TAPE.get()
         if tape.role:
-            raise _Complaint(f"{{% {role} %}} stands inside {{% {tape.role} %}}; close that tag before it")
+            raise Complaint(f"{{% {role} %}} stands inside {{% {tape.role} %}}; close that tag before it")
         tape.settle()
         tape.role = role
 
@@ -314,17 +301,14 @@ class _Template(jinja2.Template):
         return super()._get_default_module(ctx)
 
 
-class _Environment(ImmutableSandboxedEnvironment):
+class _Environment(Contained):
     """The only Jinja environment for prompts."""
 
-    intercepted_binops = frozenset(["**", "*"])
     template_class = _Template
 
     def __init__(self, sources: Mapping[str, str], generations: frozenset[str] = frozenset()) -> None:
         super().__init__(
             undefined=jinja2.StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
             keep_trailing_newline=False,
             autoescape=False,
             extensions=[_Language],
@@ -333,7 +317,6 @@ class _Environment(ImmutableSandboxedEnvironment):
             loader=jinja2.FunctionLoader(lambda name: (sources[name], name, None) if name in sources else None),
         )
         self.generations = generations
-        forbid(self)
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
         tree = super()._parse(source, name, filename)
@@ -344,54 +327,19 @@ class _Environment(ImmutableSandboxedEnvironment):
             error.name = error.name or name
             raise
 
-    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
-        """Compute `**` and `*` unless the result would be out of all proportion."""
-        bounded(operator, left, right)
-        return super().call_binop(context, operator, left, right)
-
 
 def _printable(value: Any) -> Any:
     """Let only plain data into a text: a method or a generator would show its address, another one in each process."""
     if value is None or isinstance(value, str | int | float | list | tuple | dict | jinja2.Undefined | TemplateModule):
         return value
     name = getattr(value, "__name__", "") if callable(value) else type(value).__name__
-    raise _Complaint(f"{shorten(str(name))} is not plain data: call it with (), or make it a list with | list")
+    raise Complaint(f"{shorten(str(name))} is not plain data: call it with (), or make it a list with | list")
 
 
 def _defined(value: Any) -> None:
     """Let an undefined value complain, where it would be said to have the wrong type."""
     if isinstance(value, jinja2.Undefined):
         str(value)
-
-
-def bounded(operator: str, left: Any, right: Any) -> None:
-    """Refuse a power or product that is out of all proportion. Raises jinja2.sandbox.SecurityError."""
-    if isinstance(left, int) and isinstance(right, int):
-        bits = left.bit_length() * right if operator == "**" else left.bit_length() + right.bit_length()
-        too_large = bits > MAX_INT_BITS
-    else:
-        lengths = [
-            len(a) * b
-            for a, b in ((left, right), (right, left))
-            if isinstance(a, str | list | tuple) and isinstance(b, int)
-        ]
-        too_large = any(length > MAX_REPEAT for length in lengths)
-    if too_large:
-        raise SecurityError(f"the result of {operator} would be too large")
-
-
-def forbid(environment: jinja2.Environment) -> None:
-    """Take out what depends on chance, and give `tojson` its plain meaning: a prompt is not HTML."""
-    del environment.filters["random"]
-    del environment.globals["lipsum"]
-    environment.filters["tojson"] = to_json
-
-
-def to_json(
-    value: Any, indent: int | None = None, ensure_ascii: bool = False, sort_keys: bool = False, **_: Any
-) -> str:
-    """The `tojson` filter."""
-    return json.dumps(value, indent=indent, ensure_ascii=ensure_ascii, sort_keys=sort_keys)
 
 
 class _Program:
@@ -457,7 +405,7 @@ def _compile(name: str, body: str, body_line: int, partials: tuple[tuple[str, st
             template = environment.get_template(each)
         template = environment.get_template(file)
     except jinja2.TemplateSyntaxError as error:
-        raise _syntax_error(error, sources, file) from None
+        raise syntax_error(error, sources, file) from None
     except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError) as error:
         raise SourceError([Problem(file, 0, 0, f"the template cannot be compiled: {type(error).__name__}")]) from None
     return _Program(file, frozenset(sources), template, late, has_roles)
@@ -468,55 +416,9 @@ def _parse(source: str, file: str, first_line: int = 1) -> nodes.Template:
     try:
         return _Environment({}).parse(text, file, file)
     except jinja2.TemplateSyntaxError as error:
-        raise _syntax_error(error, {file: text}, file) from None
+        raise syntax_error(error, {file: text}, file) from None
     except (RecursionError, MemoryError):
         raise SourceError([Problem(file, 0, 0, "the template is nested too deeply")]) from None
-
-
-def _syntax_error(error: jinja2.TemplateSyntaxError, sources: Mapping[str, str], file: str) -> SourceError:
-    where = error.filename or error.name or file
-    lines = sources.get(where, "").split("\n")
-    line = lines[error.lineno - 1] if 0 < error.lineno <= len(lines) else ""
-    # Jinja knows the line only; the first tag on it is where the reader should look.
-    tag = re.search(r"\{[{%#]", line)
-    column = tag.start() + 1 if tag else (len(line) - len(line.lstrip()) + 1 if line else 0)
-    return SourceError([Problem(where, error.lineno, column, shorten(error.message or "cannot be read", 200))])
-
-
-def template_error(error: Exception, file: str, files: Collection[str]) -> Exception:
-    """Turn whatever a template raised while it ran into a RenderError that names file and line.
-
-    `files` are all that the error may have arisen in; `file` is named where it arose in none of them.
-    """
-    if isinstance(error, jinja2.TemplateSyntaxError):
-        return _syntax_error(error, {}, file)
-    where = file
-    for frame, line in _frames(error):
-        if frame in files:  # Jinja has mapped the line already
-            where = f"{frame}:{line}"
-    if isinstance(error, jinja2.TemplateNotFound):
-        return RenderError(f"{where}: includes {error.name!r}, which is not there")
-    reason = str(error) or type(error).__name__
-    if isinstance(error, RecursionError):
-        reason = "is nested too deeply, or includes or calls itself without an end"
-    elif isinstance(error, MemoryError):
-        reason = "needs too much memory"
-    elif not isinstance(error, jinja2.TemplateError | _Complaint):
-        reason = f"{type(error).__name__}: {reason}"
-    return RenderError(f"{where}: {shorten(' '.join(reason.split()), 300)}")
-
-
-def _frames(error: Exception) -> Iterator[tuple[str, int]]:
-    """Files and lines of a traceback, template lines already mapped by Jinja where it could."""
-    from jinja2.debug import rewrite_traceback_stack
-
-    try:
-        raise error
-    except Exception:
-        traceback = rewrite_traceback_stack().__traceback__
-    while traceback is not None:
-        yield traceback.tb_frame.f_code.co_filename, traceback.tb_lineno
-        traceback = traceback.tb_next
 
 
 def _plain(value: Any) -> Any:
@@ -524,12 +426,12 @@ def _plain(value: Any) -> Any:
     try:
         text = json.dumps(value, allow_nan=False, ensure_ascii=False)
         if len(text) > MAX_TEXT:
-            raise _Complaint(f"{{% return %}} gives more than {MAX_TEXT:,} characters")
+            raise Complaint(f"{{% return %}} gives more than {MAX_TEXT:,} characters")
         return json.loads(text)
     except (TypeError, ValueError):
-        raise _Complaint(f"{{% return %}} gives a {type(value).__name__} that is not plain data") from None
+        raise Complaint(f"{{% return %}} gives a {type(value).__name__} that is not plain data") from None
     except RecursionError:
-        raise _Complaint("{% return %} gives a value that is nested too deeply") from None
+        raise Complaint("{% return %} gives a value that is nested too deeply") from None
 
 
 def messages_text(messages: Iterable[Message]) -> str:
