@@ -69,18 +69,19 @@ def init_library(folder: Path) -> Made:
 
 
 def _write_new(path: Path, text: str) -> bool:
-    made = False
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8") as file:
-            made = True
-            file.write(text)
+            try:
+                file.write(text)
+                file.flush()
+            except BaseException:  # half a file would be kept as it is by the next `init`
+                path.unlink(missing_ok=True)
+                raise
     except FileExistsError:
         if not path.parent.is_dir():
             raise UsageError(f"{path.parent} is in the way: it is not a folder") from None
         return False
     except OSError as error:
-        if made:  # half a file would be kept as it is by the next `init`
-            path.unlink(missing_ok=True)
         raise StoreError(f"{path} cannot be written: {error.strerror}") from None
     return True

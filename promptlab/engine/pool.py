@@ -30,6 +30,8 @@ from promptlab.errors import EngineError
 
 COMMAND = (sys.executable, "-P", "-m", "promptlab.engine.worker")
 """-P keeps the working folder, which may be a stranger's library, off the import path."""
+CRASHES = frozenset({"SIGSEGV", "SIGILL", "SIGBUS", "SIGFPE", "SIGABRT"})
+"""How a worker dies of its own code. SIGKILL comes from outside, and trying again would not help."""
 STDERR_LINES = 20
 TOKENIZE_S = 60.0
 END_S = 2.0
@@ -155,7 +157,7 @@ class Pool:
             if self._workers.get(worker.model.name) is not worker:
                 self._turn_over(worker)
                 return
-            if worker.ready is None and failure.signal and not worker.safe_mode:
+            if worker.ready is None and failure.signal in CRASHES and not worker.safe_mode:
                 # The default kernels crash on some machines (CONTRIBUTING, "The build"): try once more without them.
                 self._start(worker.model, worker.path, safe_mode=True)
                 return
@@ -298,7 +300,7 @@ class _Worker:
         cause = f"{name}: its worker was killed by {died}"
         if died == "SIGKILL":
             cause += " (perhaps by the system, for want of memory)"
-        elif self.ready is None:
+        elif self.ready is None and self.safe_mode:
             cause += " while it loaded, in safe mode too; `promptlab doctor` says more"
         return Failure("WorkerDied", cause, died, tuple(self._stderr))
 

@@ -77,7 +77,7 @@ class _Entry(_Strict):
     context: int = Field(0, ge=16, le=1_000_000)
     options: dict[str, Any] = {}
     chat_template: Literal["plain"] | None = None
-    threads: int | None = Field(None, ge=1, le=1024)
+    threads: int | None = Field(None, ge=1, le=256)
     default: bool = False
     tags: list[str] = []
 

@@ -240,7 +240,10 @@ def _use_wal(connection: sqlite3.Connection) -> None:
 
 
 _REASONS = {
-    sqlite3.SQLITE_FULL: ("the disk is full; nothing was lost", "Free some space"),
+    sqlite3.SQLITE_FULL: (
+        "the disk is full, so not everything was kept; what was there before is safe",
+        "Free some space",
+    ),
     sqlite3.SQLITE_READONLY: ("cannot be written", "Look at the permissions of the file and its folder"),
     sqlite3.SQLITE_PERM: ("may not be opened", "Look at the permissions of the file and its folder"),
     sqlite3.SQLITE_CANTOPEN: ("cannot be opened", "Look at the permissions of the file and its folder"),

@@ -15,7 +15,7 @@ from promptlab.core.board import Board
 from promptlab.core.events import Failed, Failure, Ready
 from promptlab.core.record import Cell
 from promptlab.engine.fake import FakeEngine
-from promptlab.errors import EngineError, ModelMissing, NotFound, StoreError
+from promptlab.errors import EngineError, ModelMissing, NotFound, StoreError, UsageError
 from promptlab.views.jsontext import dumps
 
 
@@ -127,6 +127,18 @@ def test_init_does_not_follow_a_link_to_nowhere(home: Path) -> None:
 def test_init_in_a_place_that_takes_nothing(home: Path) -> None:
     with pytest.raises(StoreError, match="cannot be written"):
         init_library(Path("/proc/promptlab"))
+
+
+def test_init_where_the_name_is_too_long(home: Path) -> None:
+    with pytest.raises(UsageError, match="File name too long"):
+        init_library(home / ("a" * 300))
+
+
+def test_init_leaves_no_half_file(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("promptlab.app.init.HELLO", "\ud800")  # writing it fails, as on a full disk
+    with pytest.raises(UnicodeEncodeError):
+        init_library(home / "new")
+    assert not (home / "new" / "prompts" / "hello.jinja").exists()
 
 
 def test_places(library: Path, home: Path) -> None:

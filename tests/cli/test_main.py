@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from promptlab import __version__
+from promptlab.__main__ import main as start
 from promptlab.cli import main as cli_main
 from promptlab.cli import paths
 from promptlab.cli.main import main
+from promptlab.errors import Exit
 from tests.conftest import Cli
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -123,6 +125,54 @@ def test_a_closed_pipe_is_silent(library: Path) -> None:
         process.stdout.close()
         assert process.stderr.read() == b""
     assert process.returncode == 1
+
+
+def test_a_disk_that_is_full(library: Path) -> None:
+    ask = ("run", "explain", "--var", "topic=x")
+    for arguments in (ask, (*ask, "--json"), ("prompts", "list"), ("--help",)):
+        with Path("/dev/full").open("w") as full:
+            done = subprocess.run(
+                program("tests.cli.fake_main", *arguments),
+                stdout=full,
+                stderr=subprocess.PIPE,
+                cwd=library,
+                check=False,
+            )
+        said = b"promptlab: standard output cannot be written: No space left on device\n"
+        assert (done.returncode, done.stderr) == (1, said)
+    with Path("/dev/full").open("w") as full:
+        command = program("tests.cli.fake_main", "run", "nope")
+        assert subprocess.run(command, stderr=full, cwd=library, check=False).returncode == 2
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_stream_that_was_closed_leads_nowhere(library: Path, closed: str) -> None:
+    command = program("tests.cli.fake_main", "run", "explain", "--var", "topic=x", "--json")
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$@" {closed}', "sh", *command], capture_output=True, cwd=library, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert bool(done.stdout) == (" >" not in f" {closed}")
+
+
+def test_a_working_folder_that_was_removed(home: Path) -> None:
+    (home / "gone").mkdir()
+    command = ["sh", "-c", 'rmdir "$PWD"; exec "$@"', "sh", *program("promptlab", "prompts", "list")]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=home / "gone", check=False)
+    assert done.returncode == 2
+    assert done.stderr == "promptlab: the working folder is not there any more. Change to one that is: `cd`\n"
+
+
+def test_ctrl_c_while_it_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Pressed:
+        @property
+        def main(self) -> None:
+            raise KeyboardInterrupt
+
+    monkeypatch.setitem(sys.modules, "promptlab.cli.main", Pressed())
+    with pytest.raises(SystemExit) as end:
+        start()
+    assert end.value.code == Exit.INTERRUPTED
 
 
 def test_an_encoding_without_a_character_ends_nothing(library: Path) -> None:

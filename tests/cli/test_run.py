@@ -113,18 +113,19 @@ def test_pull_fetches_nothing_when_the_rest_is_wrong(cli: Cli, library: Path) ->
     assert present(read_models(library / "models.yaml")["gamma"]) is None
 
 
-def test_ctrl_c_keeps_the_records_and_exits_130(cli: Cli, engine: FakeEngine) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_keeps_the_records_and_exits_130(cli: Cli, engine: FakeEngine, number: signal.Signals) -> None:
     def answer(question: Question, prompt: str) -> str:
-        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), number)
         return "one two three"
 
     engine.answer = answer
-    before = signal.getsignal(signal.SIGINT)
+    before = signal.getsignal(number)
     result = cli("run", "explain", "--var", "topic=x", "-m", "alpha", "--json")
     assert result.code == 130
     assert json.loads(result.out)[0]["error"]["type"] == "Cancelled"
     assert result.err.startswith("promptlab: interrupted: 0 of 1 answers were finished")
-    assert signal.getsignal(signal.SIGINT) is before
+    assert signal.getsignal(number) is before
     assert len(json.loads(cli("runs", "list", "--json").out)) == 1
 
 
@@ -205,6 +206,27 @@ def test_a_file_that_is_not_utf_8(cli: Cli, library: Path) -> None:
     (library / "latin.txt").write_bytes("é".encode("latin-1"))
     result = cli("run", "explain", "--var", "topic=@latin.txt")
     assert (result.code, "latin.txt is not UTF-8 text (byte 0)" in result.err) == (2, True)
+
+
+def test_a_value_that_is_not_utf_8(cli: Cli) -> None:
+    for value in ("\udcff", "@@\udcff"):
+        result = cli("run", "explain", "--var", f"topic={value}")
+        assert (result.code, "what was typed is not UTF-8 text" in result.err) == (2, True)
+
+
+def test_a_history_that_cannot_be_used_is_said_first_and_only_where_it_is_needed(cli: Cli, library: Path) -> None:
+    (library / ".promptlab").write_text("")
+    ask = ("run", "explain", "--var", "topic=x", "-m", "alpha")
+    refused = cli(*ask)
+    assert (refused.code, refused.out, refused.err.count("\n")) == (1, "", 1)
+    assert "is in the way: it is not a folder" in refused.err
+    assert cli(*ask, "--no-log").code == cli("prompts", "list").code == cli("models", "list").code == 0
+
+
+def test_looking_at_prompts_and_models_leaves_nothing_behind(cli: Cli, library: Path) -> None:
+    for command in (("prompts", "list"), ("prompts", "show", "explain"), ("models", "list")):
+        assert cli(*command).code == 0
+    assert not (library / ".promptlab").exists()
 
 
 def test_endless_input_is_refused(cli: Cli) -> None:

@@ -43,6 +43,8 @@ def main(what: str) -> None:
         os.kill(os.getpid(), signal.SIGSEGV)
     if what == "crash-always":
         os.kill(os.getpid(), signal.SIGSEGV)
+    if what == "killed-while-loading":
+        os.kill(os.getpid(), signal.SIGKILL)
     if what == "exit-3":
         sys.exit(3)
     if what == "garbage":

@@ -109,7 +109,13 @@ def test_a_crash_in_safe_mode_too_is_a_failure_with_signal_and_last_words(make_p
 
 
 @pytest.mark.parametrize(
-    ("what", "message"), [("exit-3", "exit code 3"), ("garbage", "SIGKILL"), ("unknown-event", "SIGKILL")]
+    ("what", "message"),
+    [
+        ("exit-3", "exit code 3"),
+        ("garbage", "SIGKILL"),
+        ("unknown-event", "SIGKILL"),
+        ("killed-while-loading", "for want of memory"),
+    ],
 )
 def test_a_worker_that_ends_or_talks_nonsense_is_a_failure(
     make_pool: Callable[[str], Pool], what: str, message: str

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from promptlab.core.job import Model
-from promptlab.errors import NotFound, SourceError
+from promptlab.errors import NotFound, SourceError, StoreError
 from promptlab.files.models import MAX_BYTES, present, read_models, select_models
 from promptlab.files.paths import model_file
 
@@ -195,6 +195,15 @@ def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Model]:
 
 def chosen(models: dict[str, Model], *names: str) -> list[str]:
     return [m.name for m in select_models(models, names)]
+
+
+def test_a_store_that_may_not_be_looked_into(models: dict[str, Model], monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "is_file", refuse)
+    with pytest.raises(StoreError, match=r"cannot be read: Permission denied\. Look at the permissions"):
+        present(models["smollm2-360m"])
 
 
 def test_present(models: dict[str, Model]) -> None:

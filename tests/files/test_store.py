@@ -248,7 +248,7 @@ def test_a_full_disk(store: Store) -> None:
     assert store._connection
     pages = store._connection.execute("PRAGMA page_count").fetchone()[0]
     store._connection.execute(f"PRAGMA max_page_count = {pages}")
-    with pytest.raises(StoreError, match="the disk is full; nothing was lost"):
+    with pytest.raises(StoreError, match="the disk is full, so not everything was kept; what was there before is safe"):
         store.append(record("02", output="x" * 100_000))
     assert [row.id for row in store.recent(5)] == ["01"]
 
@@ -265,7 +265,7 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="file"):
         Store.open(tmp_path / "file")
     (tmp_path / FOLDER).write_text("")
-    with pytest.raises(StoreError, match=FOLDER):
+    with pytest.raises(StoreError, match=rf"{FOLDER} is in the way: it is not a folder\. Move it away"):
         Store.open(tmp_path)
 
 
