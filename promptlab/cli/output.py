@@ -22,7 +22,7 @@ def use_lenient_streams() -> None:
 
 
 def open_closed_streams() -> None:
-    """A stream that was closed before we began (`>&-`) leads nowhere: else the next file opened would take its place."""
+    """A stream closed before we began (`>&-`) leads nowhere: else the next file opened would take its place."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):  # in this order each gets its own number
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115  (until the end)
