@@ -307,8 +307,8 @@ class _Worker:
 
 def environment() -> dict[str, str]:
     """The environment of a worker."""
-    # How long OpenMP's threads spin at a barrier before they sleep. Measured with both default models: longer makes up to
-    # 10 % more tokens a second on an idle machine, and 3 to 10 times fewer where anything else wants a core.
+    # How long OpenMP's threads spin at a barrier before they sleep. Measured with both default models: longer gives up
+    # to 10 % more tokens a second on an idle machine, and 3 to 10 times fewer where anything else wants a core.
     return {"GOMP_SPINCOUNT": "1000"} | dict(os.environ) | {"PYTHONUTF8": "1"}
 
 
