@@ -172,8 +172,8 @@ class Terminal:
     def press(self, *keys: str) -> None:
         self._tmux("send-keys", *keys)
 
-    def screen(self) -> str:
-        return self._tmux("capture-pane", "-p")
+    def screen(self, *, styles: bool = False) -> str:
+        return self._tmux("capture-pane", "-p", *(["-e"] if styles else []))
 
     def wait_for(self, seen: Callable[[str], bool]) -> str:
         deadline = time.monotonic() + WAIT_S
@@ -196,8 +196,10 @@ def playground(shipped: Path) -> Iterator[Terminal]:
 
 
 def test_the_playground_runs_explain_on_both_models_by_keys_only(playground: Terminal, shipped: Path) -> None:
-    playground.wait_for(lambda s: "explain(topic: string" in s and "[x] Gemma 3" in s)
+    playground.wait_for(lambda s: "explain(topic: string" in s and "[x] Gemma 3" in s and "who is asking" in s)
+    before = playground.screen(styles=True)
     playground.press("Enter")  # from the list of prompts to the first input
+    playground.wait_for(lambda _: playground.screen(styles=True) != before)
     playground.press("-l", "rain")
     playground.wait_for(lambda s: "│ rain" in s)
     playground.press("Enter")

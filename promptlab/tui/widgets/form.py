@@ -35,6 +35,10 @@ class Form(VerticalScroll):
         super().__init__(id=id, can_focus=False)
         self._drafts: dict[str, dict[str, Any]] = {}
         self._shown: PromptRow | None = None
+        self._built: PromptRow | None = None
+        """The prompt whose fields stand; while they are made, it is another than `row`."""
+        self._wanted = False
+        """The focus is wanted as soon as they stand."""
         self.border_title = Content("Inputs")
 
     @property
@@ -50,7 +54,10 @@ class Form(VerticalScroll):
         return given
 
     def enter(self) -> bool:
-        """Put the focus on the first field; False where there is none."""
+        """Put the focus on the first field, as soon as there is one; False where there will be none."""
+        if self.row != self._built:
+            self._wanted = True
+            return True
         first = next(iter(self.query(Field)), None)
         if first is not None:
             first.control.focus()
@@ -65,8 +72,14 @@ class Form(VerticalScroll):
         self._shown = None
         await self.query("Form > *").remove()
         self._shown = row
-        if row is None:
-            return
+        if row is not None:
+            await self._build(row)
+        self._built = row
+        if self._wanted:
+            self._wanted = False
+            self.enter()
+
+    async def _build(self, row: PromptRow) -> None:
         self.border_title = Content.assemble("Inputs of ", show.line(row.name, "bold"))
         if row.prompt is None:
             await self.mount(Static(show.line(row.problem, show.BAD)))
