@@ -141,7 +141,7 @@ class Run:
 
     def events(self) -> Iterator[Event]:
         """Do it. Ends when each job has its `Finished`."""
-        for model in self.models:
+        for model in [] if self._cancel.is_set() else self.models:
             yield from self._load(model)
         told = False
         while any(cell.record is None for cell in self.board.cells):
@@ -173,7 +173,7 @@ class Run:
             self._vocabularies[event.model] = event.vocabulary
         for job in (cell.job for cell in cells):
             match event:
-                case Ready():
+                case Ready() if job.id not in self._begun:
                     yield from self._advance(job)
                 case Answered():
                     yield from self._answered(job, event)

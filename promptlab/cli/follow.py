@@ -66,6 +66,7 @@ def stopping(run: Run) -> Iterator[list[int]]:
     SIGTERM does the same: records are kept, and the terminal is in order again.
     """
     pressed: list[int] = []
+    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
 
     def stop(number: int, frame: FrameType | None) -> None:
         pressed.append(number)
@@ -73,7 +74,8 @@ def stopping(run: Run) -> Iterator[list[int]]:
             signal.signal(each, signal.default_int_handler)
         run.cancel()
 
-    before = {each: signal.signal(each, stop) for each in (signal.SIGINT, signal.SIGTERM)}
+    for each in before:
+        signal.signal(each, stop)
     try:
         yield pressed
     finally:

@@ -47,7 +47,7 @@ class Board:
             case Loading(model=model) | Ready(model=model) | Failed(model=model, seq=None):
                 return [id for id, cell in self._cells.items() if cell.job.model.name == model]
             case Started(seq=seq) | Token(seq=seq) | Answered(seq=seq) | Failed(seq=int(seq)):
-                # None: it is left over from an earlier run.
+                # What is not the job's running sequence is left over from something earlier.
                 owner = self._owners.get(seq)
-                return [] if owner is None else [owner]
+                return [] if owner is None or self._cells[owner].seq != seq else [owner]
         raise AssertionError(f"{type(event).__name__} is not an event")

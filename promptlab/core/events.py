@@ -72,6 +72,8 @@ class Engine:
     layout: Mapping[str, bool] = field(default_factory=dict)
     safe_mode: bool = False
     """The default kernels crashed on this machine, so slower ones are used."""
+    context: int = 0
+    """Tokens that fit into a conversation as loaded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +136,8 @@ class Token:
     seq: int
     id: int
     text: str
-    """What can be shown now. All texts of a sequence joined are the answer, to the byte; a single one may be empty."""
+    """What can be shown now, perhaps nothing. All texts of a sequence joined are the answer, but for what was held back
+    at its end because it could have become a stop text or a whole character: `Answered` has that too."""
     logprob: float
     """Under the model itself: before temperature and the other options."""
     top: tuple[Alternative, ...] = ()

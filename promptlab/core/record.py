@@ -206,7 +206,17 @@ def finish(
     return Record(
         schema=SCHEMA,
         id=id,
-        key=key(prompt.hash, job.inputs, job.case, model, cell.engine, options.plain(), seed, job.sample),
+        key=key(
+            prompt.hash,
+            job.inputs,
+            job.case,
+            model,
+            cell.engine,
+            options.plain(),
+            job.overrides,
+            seed,
+            job.sample,
+        ),
         started_at=started_at,
         prompt=prompt,
         case=job.case,
@@ -229,21 +239,34 @@ def key(
     model: ModelRef,
     engine: Engine | None,
     options: Mapping[str, Any],
+    overrides: Mapping[str, Any],
     seed: int,
     sample: int,
 ) -> str:
-    """SHA-256, in hex, over canonical JSON of everything that determines an answer."""
+    """SHA-256, in hex, over JSON of everything that determines an answer.
+
+    `options` are those that hold where a tag says nothing. `overrides`, the command line's, stand there by themselves
+    too: only they win over those of a tag.
+    """
     what = {
         "prompt": prompt_hash,
-        "inputs": inputs,
+        # As text, in their order: a template sees the order of a mapping.
+        "inputs": _json(inputs, sort_keys=False),
         "case": case,
         "model": [model.sha256, model.template_hash],
-        "engine": None
-        if engine is None
-        else [engine.mode, dict(engine.layout), engine.threads, engine.llama_cpp, engine.build],
+        "engine": None if engine is None else _decisive(engine),
         "options": options,
+        "overrides": overrides,
         "seed": seed,
         "sample": sample,
     }
-    text = json.dumps(what, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return hashlib.sha256(_json(what, sort_keys=True).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _decisive(engine: Engine) -> list[Any]:
+    """What of an engine an answer depends on."""
+    return [engine.mode, dict(engine.layout), engine.threads, engine.context, engine.llama_cpp, engine.build]
+
+
+def _json(value: Any, *, sort_keys: bool) -> str:
+    return json.dumps(value, sort_keys=sort_keys, separators=(",", ":"), ensure_ascii=False)

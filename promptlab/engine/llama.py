@@ -42,6 +42,7 @@ from promptlab.errors import EngineError
 
 CHUNK = 128
 """Tokens of a prompt computed in one call; a cancelled sequence ends after at most one."""
+LOWEST = np.finfo(np.float32).min
 PENALTY_WINDOW = 64
 """Tokens that `repeat_penalty` looks back on: llama.cpp's own default."""
 LAYOUT = {"kv_unified": False, "flash_attention": False}
@@ -124,7 +125,6 @@ class Llama:
         context = c.llama_init_from_model(self._model, parameters)
         if not context:
             raise EngineError(f"llama.cpp cannot make a context of {self.context} tokens: {self._reason()}")
-        self.context = c.llama_n_ctx(context)
         return context
 
     def _reason(self) -> str:
@@ -141,7 +141,16 @@ class Llama:
         """What computes: everything about it that an answer can depend on."""
         build = features()
         layout = LAYOUT | {"extra_buffers": not self.safe_mode}
-        return Engine("exact", build["version"], build["features"], _cpu(), self.threads, layout, self.safe_mode)
+        return Engine(
+            mode="exact",
+            llama_cpp=build["version"],
+            build=build["features"],
+            cpu=_cpu(),
+            threads=self.threads,
+            layout=layout,
+            safe_mode=self.safe_mode,
+            context=self.context,
+        )
 
     def vocabulary(self) -> Vocabulary:
         """What must be known to write prompts for it."""
@@ -226,7 +235,10 @@ class Llama:
         """Log-probabilities of the next token, of length n_vocab, under the model itself: log-softmax of the logits."""
         pointer = c.llama_get_logits_ith(self._context, -1)
         logits = np.ctypeslib.as_array(pointer, shape=(self._n_vocab,))
-        shifted = logits - logits.max()
+        highest = logits.max()
+        if not np.isfinite(highest):
+            raise EngineError("the model computes no probabilities: its logits are not finite numbers")
+        shifted = logits - highest
         total = np.log(np.exp(shifted).sum(dtype=np.float64))
         result: npt.NDArray[np.float32] = shifted - np.float32(total)
         return result
@@ -370,7 +382,7 @@ def most_likely(logprobs: npt.NDArray[np.float32], count: int) -> list[int]:
 
 def exact(value: np.float32) -> float:
     """A float whose text is the shortest that is still this float32."""
-    return float(str(value))
+    return float(str(max(value, LOWEST)))  # of a token that is impossible it is minus infinity, which JSON cannot say
 
 
 def _cpu() -> str:

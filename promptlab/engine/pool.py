@@ -14,7 +14,6 @@ import queue
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -27,6 +26,7 @@ from promptlab.core.job import Model
 from promptlab.core.text import sanitize_line
 from promptlab.engine.backend import Question
 from promptlab.errors import EngineError
+from promptlab.sandbox import absolute_paths
 
 COMMAND = (sys.executable, "-P", "-m", "promptlab.engine.worker")
 """-P keeps the working folder, which may be a stranger's library, off the import path."""
@@ -50,8 +50,9 @@ class Pool:
 
     def __init__(self, command: Sequence[str] = COMMAND) -> None:
         self._command = tuple(command)
-        self._events: queue.SimpleQueue[EngineEvent] = queue.SimpleQueue()
         self._lock = threading.RLock()
+        self._events: deque[EngineEvent] = deque()
+        self._news = threading.Condition(self._lock)
         self._workers: dict[str, _Worker] = {}
         self._turns: deque[_Worker] = deque()
         self._working: _Worker | None = None
@@ -60,11 +61,18 @@ class Pool:
     def load(self, model: Model, path: Path) -> None:
         """Start a worker for a model, or say `Ready` again if it has one."""
         with self._lock:
+            # What was said of the model before, and heard by nobody, is not about this loading of it.
+            self._events = deque(e for e in self._events if not _about(e, model.name))
+            outdated = [w for w in self._workers.values() if w.model.name == model.name and not w.fits(model, path)]
+            for old in outdated:
+                self._forget(old)
             worker = self._workers.get(model.name)
             if worker is None:
                 self._start(model, path, safe_mode=False)
             elif worker.ready is not None:
-                self._events.put(worker.ready)
+                self._tell(worker.ready)
+        for old in outdated:
+            old.close()
 
     def ask(self, question: Question) -> None:
         """Hand a question to the model's worker."""
@@ -72,7 +80,7 @@ class Pool:
             worker = self._workers.get(question.model)
             if worker is None:  # it has just died; its `Failed` is on its way, and this sequence's comes with it
                 failure = Failure("WorkerDied", f"{question.model}: its worker is gone")
-                self._events.put(Failed(question.model, question.seq, failure))
+                self._tell(Failed(question.model, question.seq, failure))
                 return
             worker.seqs.add(question.seq)
             worker.send(
@@ -111,10 +119,10 @@ class Pool:
 
     def next_event(self, timeout: float) -> EngineEvent | None:
         """The next event; None when there is none for `timeout` seconds."""
-        try:
-            return self._events.get(timeout=timeout)
-        except queue.Empty:
-            return None
+        with self._news:
+            if not self._events:
+                self._news.wait(timeout)
+            return self._events.popleft() if self._events else None
 
     def close(self) -> None:
         """End every worker."""
@@ -124,6 +132,11 @@ class Pool:
             self._turns.clear()
         for worker in workers:
             worker.close()
+
+    def _tell(self, event: EngineEvent) -> None:
+        with self._news:
+            self._events.append(event)
+            self._news.notify()
 
     def pid(self, model: str) -> int | None:
         """The process of a model's worker."""
@@ -149,11 +162,12 @@ class Pool:
                 self._forget(worker)
             elif isinstance(event, Answered | Failed) and event.seq is not None:
                 worker.seqs.discard(event.seq)
-            self._events.put(event)
+            self._tell(event)
 
     def died(self, worker: _Worker, failure: Failure) -> None:
         """A worker's output has ended."""
         with self._lock:
+            worker.answer_nobody()
             if self._workers.get(worker.model.name) is not worker:
                 self._turn_over(worker)
                 return
@@ -163,17 +177,17 @@ class Pool:
                 return
             self._forget(worker)
             for seq in sorted(worker.seqs):
-                self._events.put(Failed(worker.model.name, seq, failure))
-            self._events.put(Failed(worker.model.name, None, failure))
+                self._tell(Failed(worker.model.name, seq, failure))
+            self._tell(Failed(worker.model.name, None, failure))
 
     def _start(self, model: Model, path: Path, *, safe_mode: bool) -> None:
         try:
             self._workers[model.name] = _Worker(self, model, path, safe_mode=safe_mode)
-            self._events.put(Loading(model.name, 0.0))
+            self._tell(Loading(model.name, 0.0))
         except OSError as error:
             self._workers.pop(model.name, None)
             failure = Failure("EngineError", f"{model.name}: its worker cannot be started: {error.strerror or error}")
-            self._events.put(Failed(model.name, None, failure))
+            self._tell(Failed(model.name, None, failure))
 
     def _forget(self, worker: _Worker) -> None:
         self._workers.pop(worker.model.name, None)
@@ -216,7 +230,7 @@ class _Worker:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=environment(),
-            cwd=tempfile.gettempdir(),
+            cwd="/",
             start_new_session=True,  # Ctrl+C in the terminal is for the parent
         )
         self.pid = self._process.pid
@@ -246,6 +260,16 @@ class _Worker:
         reply = self._replies[number] = queue.SimpleQueue()
         self.send({"op": "tokenize", "id": number, "segments": segments})
         return reply
+
+    def answer_nobody(self) -> None:
+        """Tell whoever waits for token ids that none will come. Called with the pool's lock held."""
+        while self._replies:
+            self._replies.popitem()[1].put(None)
+
+    def fits(self, model: Model, path: Path) -> bool:
+        """Whether this is the model that is meant, loaded as it is meant to be."""
+        mine = (self.path, self.model.sha256, self.model.context, self.model.threads)
+        return mine == (path, model.sha256, model.context, model.threads)
 
     def tokenized(self, number: int, ids: list[int]) -> None:
         """Hand token ids to whoever asked for them."""
@@ -282,8 +306,6 @@ class _Worker:
         self._process.wait()
         self._close_input()
         self._listener.join(END_S)
-        for reply in list(self._replies.values()):
-            reply.put(None)
         self._pool.died(self, self._failure(self._process.returncode))
 
     def _listen_stderr(self) -> None:
@@ -309,7 +331,12 @@ def environment() -> dict[str, str]:
     """The environment of a worker."""
     # How long OpenMP's threads spin at a barrier before they sleep. Measured with both default models: longer gives up
     # to 10 % more tokens a second on an idle machine, and 3 to 10 times fewer where anything else wants a core.
-    return {"GOMP_SPINCOUNT": "1000"} | dict(os.environ) | {"PYTHONUTF8": "1"}
+    return {"GOMP_SPINCOUNT": "1000"} | absolute_paths(os.environ) | {"PYTHONUTF8": "1"}
+
+
+def _about(event: EngineEvent, model: str) -> bool:
+    """Whether an event is about a model as a whole."""
+    return isinstance(event, Loading | Ready | Failed) and event.model == model and getattr(event, "seq", None) is None
 
 
 def _plain(segments: Sequence[Segment]) -> list[list[Any]]:

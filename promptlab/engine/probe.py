@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
-import tempfile
 
 from promptlab.errors import EngineError
+from promptlab.sandbox import absolute_paths
 
 TIMEOUT_S = 60.0
 
@@ -20,7 +21,8 @@ def build() -> dict[str, str]:
             command,
             capture_output=True,
             timeout=TIMEOUT_S,
-            cwd=tempfile.gettempdir(),
+            cwd="/",
+            env=absolute_paths(os.environ),
             stdin=subprocess.DEVNULL,
             check=False,
         )

@@ -4,6 +4,6 @@ A template can keep a processor busy inside C code, where no signal handler and 
 it (`{{ 9**(9**9) }}`). So prompts, the chat templates of models and the checking of values all happen in a child.
 """
 
-from promptlab.sandbox.parent import Limits, Sandbox
+from promptlab.sandbox.parent import Limits, Sandbox, absolute_paths
 
-__all__ = ["Limits", "Sandbox"]
+__all__ = ["Limits", "Sandbox", "absolute_paths"]

@@ -163,11 +163,7 @@ class Sandbox:
             str(self.limits.wall_s),
         ]
         kept = {k: v for k, v in os.environ.items() if k in ("PATH", "PYTHONPATH", "SYSTEMROOT", "LD_LIBRARY_PATH")}
-        # Relative folders would be looked for in the child's working folder.
-        if "PYTHONPATH" in kept:
-            folders = kept["PYTHONPATH"].split(os.pathsep)
-            kept["PYTHONPATH"] = os.pathsep.join(str(Path(p).absolute()) for p in folders if p)
-        environment = kept | {"PYTHONHASHSEED": "0", "PYTHONUTF8": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+        environment = absolute_paths(kept) | {"PYTHONHASHSEED": "0", "PYTHONUTF8": "1", "PYTHONDONTWRITEBYTECODE": "1"}
         try:
             self._child = subprocess.Popen(
                 command,
@@ -206,6 +202,18 @@ class Sandbox:
                 with contextlib.suppress(OSError):
                     pipe.close()
         return code if code is not None else child.returncode
+
+
+def absolute_paths(environment: Mapping[str, str]) -> dict[str, str]:
+    """An environment for a child that works in another folder: relative parts of PYTHONPATH still mean the same.
+
+    An empty part, which would mean the child's working folder, is left out.
+    """
+    changed = dict(environment)
+    if "PYTHONPATH" in changed:
+        folders = changed["PYTHONPATH"].split(os.pathsep)
+        changed["PYTHONPATH"] = os.pathsep.join(str(Path(p).absolute()) for p in folders if p)
+    return changed
 
 
 def _sent(prompt: Prompt) -> dict[str, Any]:

@@ -190,6 +190,23 @@ def test_events_left_over_from_an_earlier_run_are_ignored(lab: Lab, engine: Fake
     assert "snow" in record.output
 
 
+def test_a_model_that_says_twice_that_it_is_ready_is_asked_once(lab: Lab, engine: FakeEngine) -> None:
+    run = prepare(lab, request())
+    engine.load(lab.models["alpha"], lab.root)  # by a run that was cancelled while it loaded
+    kinds = [type(e).__name__ for e in run.events()]
+    assert (kinds.count("Asked"), kinds.count("Answered"), kinds.count("Finished")) == (1, 1, 1)
+    assert len(run.board.records[0].steps) == 1
+
+
+def test_a_run_cancelled_before_it_begins_loads_nothing(lab: Lab, engine: FakeEngine) -> None:
+    run = prepare(lab, request())
+    run.cancel()
+    (record,) = records(run)
+    assert record.error is not None
+    assert record.error.type == "Cancelled"
+    assert engine.loaded == []
+
+
 def test_without_log_nothing_is_kept(lab: Lab) -> None:
     (record,) = records(prepare(lab, request(log=False)))
     assert record.output

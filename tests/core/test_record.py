@@ -145,7 +145,7 @@ def test_a_record_holds_everything() -> None:
     assert made == Record(
         schema=1,
         id="01K",
-        key=key(PROMPT.hash, {"topic": "rain"}, "c1", model, ENGINE, options, 9, 1),
+        key=key(PROMPT.hash, {"topic": "rain"}, "c1", model, ENGINE, options, JOB.overrides, 9, 1),
         started_at="2026-01-01T00:00:00Z",
         prompt=PromptRef("dir/p", "dir/p", PROMPT.hash, "source", {"_a": "x"}, "c0ffee", True),
         case="c1",
@@ -209,6 +209,7 @@ BASE: dict[str, Any] = {
     "model": REF,
     "engine": ENGINE,
     "options": {"temperature": 0.7, "stop": ("x",)},
+    "overrides": {},
     "seed": 0,
     "sample": 0,
 }
@@ -234,6 +235,9 @@ BASE: dict[str, Any] = {
         {"engine": replace(ENGINE, build="AVX512 = 1")},
         {"options": {"temperature": 0.8, "stop": ("x",)}},
         {"options": {"temperature": 0.7, "stop": ("x", "y")}},
+        {"overrides": {"temperature": 0.7}},  # over a tag's, where it stood below it before
+        {"inputs": {"b": [1, {"x": None}], "a": 1}},  # a template sees the order
+        {"engine": replace(ENGINE, context=512)},
         {"seed": 1},
         {"sample": 1},
     ],
@@ -250,7 +254,6 @@ def test_the_key_depends_on_what_determines_the_answer(change: dict[str, Any]) -
         {"engine": replace(ENGINE, cpu="another")},
         {"engine": replace(ENGINE, safe_mode=True)},
         {"options": {"stop": ["x"], "temperature": 0.7}},
-        {"inputs": {"b": [1, {"x": None}], "a": 1}},
     ],
     ids=str,
 )
@@ -259,10 +262,10 @@ def test_the_key_depends_on_nothing_else(change: dict[str, Any]) -> None:
 
 
 def test_the_key_is_the_same_for_ever() -> None:
-    layout = '"engine":["exact",{"kv_unified":false},2,"0.3.36","AVX2 = 1"]'
+    layout = '"engine":["exact",{"kv_unified":false},2,0,"0.3.36","AVX2 = 1"]'
     text = (
-        '{"case":null,' + layout + ',"inputs":{"a":1,"b":[1,{"x":null}]},'
-        f'"model":["{"ab" * 32}","{"cd" * 32}"],"options":{{"stop":["x"],"temperature":0.7}},'
+        '{"case":null,' + layout + r',"inputs":"{\"a\":1,\"b\":[1,{\"x\":null}]}",'
+        f'"model":["{"ab" * 32}","{"cd" * 32}"],"options":{{"stop":["x"],"temperature":0.7}},"overrides":{{}},'
         '"prompt":"p","sample":0,"seed":0}'
     )
     assert key(**BASE) == hashlib.sha256(text.encode()).hexdigest()

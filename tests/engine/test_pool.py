@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -87,6 +88,39 @@ def test_loading_a_loaded_model_says_ready_again(make_pool: Callable[[str], Pool
     load(pool, "a")
     assert events(pool, is_ready) == [first]
     assert pool.pid("a") == pid
+
+
+def test_a_changed_entry_is_loaded_anew(make_pool: Callable[[str], Pool]) -> None:
+    pool = make_pool("answer")
+    load(pool, "a")
+    events(pool, is_ready)
+    pid = pool.pid("a")
+    assert pid is not None
+    pool.load(Model("a", None, context=512), Path("nowhere.gguf"))
+    events(pool, is_ready)
+    assert pool.pid("a") not in (None, pid)
+    assert not psutil.pid_exists(pid)
+
+
+def test_what_nobody_heard_of_an_earlier_loading_is_forgotten(make_pool: Callable[[str], Pool]) -> None:
+    pool = make_pool("answer")
+    load(pool, "a")
+    assert pool.tokenize("a", []) == ()  # so it is ready, and its Ready waits
+    load(pool, "a")
+    assert [type(e) for e in events(pool, is_ready)] == [Ready]
+    assert pool.next_event(0.05) is None
+
+
+def test_a_death_that_nobody_heard_of_does_not_fail_the_next_loading(make_pool: Callable[[str], Pool]) -> None:
+    pool = make_pool("answer")
+    load(pool, "a")
+    events(pool, is_ready)
+    psutil.Process(pool.pid("a")).kill()
+    deadline = time.monotonic() + WAIT_S
+    while pool.pid("a") is not None:
+        assert time.monotonic() < deadline
+    load(pool, "a")
+    assert [type(e) for e in events(pool, is_ready)] == [Loading, Ready]
 
 
 def test_a_crash_while_loading_leads_to_safe_mode(make_pool: Callable[[str], Pool]) -> None:
