@@ -66,7 +66,6 @@ def open_lab(library: Path | None = None, make_backend: Callable[[], Backend] | 
     Raises NotFound when `library` is none.
     """
     lab = Lab(find_library(working_folder(), library), make_backend or _pool)
-    lab.sandbox.warm()
     try:
         yield lab
     finally:

@@ -17,7 +17,6 @@ from promptlab.core.program import Ask, Message
 from promptlab.core.prompt import Input
 from promptlab.errors import EngineError, ModelMissing, PromptlabError
 from promptlab.files.gguf import check_header
-from promptlab.files.git import state
 from promptlab.files.library import Entry, Library
 from promptlab.files.models import present
 from promptlab.files.paths import find_library, working_folder
@@ -74,7 +73,11 @@ class Rendered:
 
 
 def entries(lab: Lab) -> list[Entry]:
-    """All prompts as they are, for a form to be made of; a file that cannot be read is an entry with a problem."""
+    """All prompts as they are, for a form to be made of; a file that cannot be read is an entry with a problem.
+
+    Whoever fills a form runs next, so the sandbox gets ready meanwhile.
+    """
+    lab.sandbox.warm()
     return lab.library.entries()
 
 
@@ -89,8 +92,7 @@ def list_prompts(lab: Lab) -> list[PromptRow]:
 def show_prompt(lab: Lab, name: str) -> PromptPage:
     """One prompt. Raises NotFound and SourceError."""
     prompt = lab.library.load(name)
-    files = {f"prompts/{file}": text.encode() for file, text in {prompt.file: prompt.source, **prompt.partials}.items()}
-    commit, dirty = state(lab.root, files)
+    commit, dirty = lab.library.version(prompt)
     return PromptPage(
         name=prompt.name,
         label=prompt.name,

@@ -38,7 +38,6 @@ from promptlab.core.schema import from_text
 from promptlab.engine.backend import Question
 from promptlab.errors import EngineError, InputError, ModelMissing, PromptlabError, StoreError
 from promptlab.files.gguf import check_header
-from promptlab.files.git import state
 from promptlab.files.models import present, select_models
 from promptlab.sandbox import Sandbox
 
@@ -80,7 +79,8 @@ def prepare(lab: Lab, request: Request) -> Run:
     jobs = expand(cells, models, request.samples, request.options)
     for job in jobs[:: request.samples]:
         job.options()
-        _check_start(lab, job)
+    for prompt, inputs in cells:  # up to its first question, so that a template that cannot work is refused now
+        lab.sandbox.step(prompt, inputs, ())
     if missing := [m.name for m in models if present(m) is None]:
         names = " ".join(missing)
         what = "model is not on disk" if len(missing) == 1 else "models are not on disk"
@@ -106,11 +106,6 @@ def read_inputs(prompt: Prompt, given: Mapping[str, Any]) -> dict[str, Any]:
                 ) from None
         values[name] = value
     return values
-
-
-def _check_start(lab: Lab, job: Job) -> None:
-    """Run a program up to its first question, so that a template that cannot work is refused before any load."""
-    lab.sandbox.step(job.prompt, job.inputs, ())
 
 
 class Run:
@@ -144,7 +139,7 @@ class Run:
         for model in [] if self._cancel.is_set() else self.models:
             yield from self._load(model)
         told = False
-        while any(cell.record is None for cell in self.board.cells):
+        while self.board.running:
             if self._cancel.is_set() and not told:
                 told = True
                 yield from self._stop()
@@ -252,11 +247,7 @@ class Run:
 
     def _commit(self, prompt: Prompt) -> tuple[str | None, bool | None]:
         if prompt.name not in self._commits:
-            files = {
-                f"prompts/{name}": text.encode()
-                for name, text in {prompt.file: prompt.source, **prompt.partials}.items()
-            }
-            self._commits[prompt.name] = state(self.lab.root, files)
+            self._commits[prompt.name] = self.lab.library.version(prompt)
         return self._commits[prompt.name]
 
 

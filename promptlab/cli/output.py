@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+    from rich.console import Console
     from rich.text import Text
 
     from promptlab.views.table import Grid
@@ -59,11 +59,6 @@ def print_grid(table: Grid, empty: str) -> None:
         terminal.print(as_rich(table, terminal.width))
     else:
         print(as_text(table), end="", flush=True)
-
-
-def print_rich(renderable: RenderableType) -> None:
-    """Print something drawn."""
-    console().print(renderable)
 
 
 def say(message: str) -> None:

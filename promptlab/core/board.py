@@ -16,6 +16,8 @@ class Board:
         self._cells = {job.id: Cell(job) for job in jobs}
         self._owners: dict[int, int] = {}
         """Sequence to job: a token must not cost a look at every cell."""
+        self.running = len(self._cells)
+        """Jobs that have not ended."""
 
     @property
     def cells(self) -> tuple[Cell, ...]:
@@ -38,6 +40,8 @@ class Board:
         open_ = [job for job in self._about(event) if self._cells[job].record is None]
         for job in open_:
             self._cells[job] = fold(self._cells[job], event)
+        if isinstance(event, Finished):
+            self.running -= len(open_)
         return [self._cells[job] for job in open_]
 
     def _about(self, event: Event) -> list[int]:

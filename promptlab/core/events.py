@@ -87,9 +87,6 @@ class Vocabulary:
     """The texts that stand for control tokens."""
     description: str = ""
     """Such as `llama 256M Q4_1`."""
-    context: int = 0
-    """Tokens that fit into a conversation as loaded."""
-    trained_context: int = 0
 
 
 # --- what an engine says ---------------------------------------------------------------------------------------------

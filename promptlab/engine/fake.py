@@ -64,9 +64,10 @@ class FakeEngine:
     def load(self, model: Model, path: Path) -> None:
         """Ready at once; nothing is read."""
         self.loaded.append(model.name)
-        engine = Engine("exact", "fake", "fake", "fake", 1, {"kv_unified": False, "flash_attention": False}, False)
+        layout = {"kv_unified": False, "flash_attention": False}
+        engine = Engine("exact", "fake", "fake", "fake", 1, layout, False, model.context)
         controls = ("<|im_start|>", "<|im_end|>")
-        words = Vocabulary(self.chat_template, "<s>", "<|im_end|>", controls, "fake", model.context, model.context)
+        words = Vocabulary(self.chat_template, "<s>", "<|im_end|>", controls, "fake")
         self._events += [Loading(model.name, 0.5), Ready(model.name, engine, words, 0.0)]
 
     def ask(self, question: Question) -> None:

@@ -87,8 +87,8 @@ class Llama:
         self._model = self._load(path, progress)
         self._vocab = c.llama_model_get_vocab(self._model)
         self._n_vocab = c.llama_vocab_n_tokens(self._vocab)
-        self.trained_context = c.llama_model_n_ctx_train(self._model)
-        self.context = min(context, self.trained_context) if self.trained_context > 0 else context
+        trained = c.llama_model_n_ctx_train(self._model)
+        self.context = min(context, trained) if trained > 0 else context
         self._context = self._open()
         self._memory = c.llama_get_memory(self._context)
         self._batch = c.llama_batch_init(CHUNK, 0, 1)
@@ -165,8 +165,6 @@ class Llama:
             eos=self._text(c.llama_vocab_eos(self._vocab)),
             control_tokens=tuple(text for t in controls if (text := self._text(t))),
             description=description.value.decode("utf-8", "replace"),
-            context=self.context,
-            trained_context=self.trained_context,
         )
 
     def _text(self, token: int) -> str:

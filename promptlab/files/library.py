@@ -12,6 +12,7 @@ from pathlib import Path
 from promptlab.core.prompt import NAME, SUFFIX, Prompt, parse
 from promptlab.core.schema import shorten
 from promptlab.errors import NotFound, Problem, SourceError, UsageError
+from promptlab.files import git
 from promptlab.sandbox import Sandbox
 
 MAX_BYTES = 1024 * 1024
@@ -54,6 +55,13 @@ class Library:
         """
         prompt = parse(self._source(name), name)
         return prompt.with_partials(self._partials(prompt))
+
+    def version(self, prompt: Prompt) -> tuple[str | None, bool | None]:
+        """The commit that is checked out, and whether the prompt, or what it includes, differs from it; None for both
+        without git.
+        """
+        sources = {prompt.file: prompt.source, **prompt.partials}
+        return git.state(self.root, {f"prompts/{name}": text.encode() for name, text in sources.items()})
 
     def _entry(self, name: str) -> Entry:
         try:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -26,7 +27,7 @@ from promptlab.core.events import (
 ENGINE = Engine("exact", "0.3.36", "AVX2 = 1", "cpu", 2, {"kv_unified": False}, safe_mode=True)
 EVENTS: list[EngineEvent] = [
     Loading("m", 0.5),
-    Ready("m", ENGINE, Vocabulary("{{ x }}", "<s>", "</s>", ("<s>", "</s>"), "llama", 4096, 2048), 0.25),
+    Ready("m", replace(ENGINE, context=4096), Vocabulary("{{ x }}", "<s>", "</s>", ("<s>", "</s>"), "llama"), 0.25),
     Ready("m", ENGINE, Vocabulary(None, "", "", ()), 0.0),
     Started(3, (1, 2, 3)),
     Started(3, ()),
