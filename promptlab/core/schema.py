@@ -164,8 +164,8 @@ def from_text(text: str, schema: Schema) -> Any:
     if takes_text(schema):
         return text
     try:
-        return json.loads(text, parse_constant=_no_constant, parse_float=_finite)
-    except (ValueError, RecursionError):
+        return read_json(text)
+    except ValueError:
         wanted = schema.get("type") or "a value"
         if isinstance(schema.get("enum"), list):
             wanted = "one of " + ", ".join(json.dumps(v, ensure_ascii=False) for v in schema["enum"])
@@ -199,6 +199,14 @@ def shorten(text: str, limit: int = 60) -> str:
 
 def _one_line(text: str) -> str:
     return shorten(" ".join(text.split()), 200)
+
+
+def read_json(text: str) -> Any:
+    """Read JSON from strangers: no NaN, no number too large for a float. Raises ValueError."""
+    try:
+        return json.loads(text, parse_constant=_no_constant, parse_float=_finite)
+    except RecursionError:
+        raise ValueError("is nested too deeply") from None
 
 
 def _no_constant(name: str) -> Any:

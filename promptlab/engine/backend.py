@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from promptlab.core.chat import Segment
+from promptlab.core.constraint import Constraint
 from promptlab.core.events import EngineEvent
 from promptlab.core.job import Model
 from promptlab.core.options import Options
@@ -25,6 +26,8 @@ class Question:
     seed: int
     top: int = 1
     """How many of the most likely tokens to report with each token drawn."""
+    constraint: Constraint | None = None
+    """What the answer must be; None for any text."""
 
 
 class Backend(Protocol):

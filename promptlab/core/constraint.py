@@ -1,0 +1,99 @@
+"""What an answer must be: one of some texts, JSON of a schema, or a text that a pattern matches.
+
+A constraint is held twice. The engine lets the model draw only tokens that keep to it, and `read_answer` checks what
+came out: an answer can still be cut off by `max_tokens` or a stop text.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from promptlab.core import schema
+from promptlab.core.schema import shorten
+
+Kind = Literal["choices", "schema", "regex"]
+KINDS: tuple[Kind, ...] = ("choices", "schema", "regex")
+
+MAX_CHOICES = 1000
+MAX_CHOICE = 2000
+"""Characters of one choice."""
+MAX_REGEX = 2000
+"""Characters of a pattern."""
+
+
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    """What an answer must be; the same as JSON."""
+
+    kind: Kind
+    value: Any
+    """`choices`: a list of different texts. `schema`: a JSON Schema; the answer is JSON that it accepts. `regex`: a
+    pattern that matches the whole answer."""
+
+
+def check_constraint(kind: str, value: Any) -> str | None:
+    """Say what is wrong with a constraint, or None. A schema may hold a pattern that never ends: see `schema.check`."""
+    match kind:
+        case "choices":
+            return _check_choices(value)
+        case "regex":
+            return _check_regex(value)
+        case "schema":
+            if not isinstance(value, dict):
+                return f"schema wants a mapping: a JSON Schema, or the short form; got {shorten(repr(value))}"
+            return schema.check_schema(value)
+    raise AssertionError(f"{kind} is not a kind of constraint")
+
+
+def _check_choices(value: Any) -> str | None:
+    if not isinstance(value, list | tuple) or not value or not all(isinstance(v, str) for v in value):
+        return f"choices wants a list of texts, such as ['yes', 'no']; got {shorten(repr(value))}"
+    if len(value) > MAX_CHOICES or any(not 0 < len(v) <= MAX_CHOICE for v in value):
+        return f"choices wants up to {MAX_CHOICES:,} texts, each of 1 to {MAX_CHOICE:,} characters"
+    if twice := next((v for i, v in enumerate(value) if v in value[:i]), None):
+        return f"choices has {shorten(twice)!r} twice"
+    return None
+
+
+def _check_regex(value: Any) -> str | None:
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_REGEX:
+        return f"regex wants a pattern of 1 to {MAX_REGEX:,} characters; got {shorten(repr(value))}"
+    # What Python has beyond what the engine's automaton can follow.
+    if re.search(r"\(\?(?:[=!>(]|<[=!]|P=)|(?<!\\)(?:\\\\)*\\[1-9]", value):
+        return "regex cannot look ahead or behind, or refer back to a group"
+    try:
+        re.compile(value)
+    except (re.error, RecursionError, OverflowError) as error:
+        return f"regex is not a pattern: {shorten(str(error))}"
+    return None
+
+
+def read_answer(text: str, constraint: Constraint | None) -> Any:
+    """Turn an answer's text into the value that a template gets: parsed JSON for a schema, otherwise the text.
+
+    Raises ValueError with the reason when the answer is not what it must be.
+    """
+    if constraint is None:
+        return text
+    match constraint.kind:
+        case "choices":
+            if text not in constraint.value:
+                raise ValueError(f"is none of the choices: {shorten(text)!r}")
+        case "regex":
+            if not re.fullmatch(constraint.value, text):
+                raise ValueError(f"does not match {shorten(constraint.value)!r}: {shorten(text)!r}")
+        case "schema":
+            return _read_json(text, constraint.value)
+    return text
+
+
+def _read_json(text: str, wanted: schema.Schema) -> Any:
+    try:
+        value = schema.read_json(text)
+    except ValueError:
+        raise ValueError(f"is not JSON: {shorten(text)!r}") from None
+    if reason := schema.check(value, wanted):
+        raise ValueError(f"does not fit its schema: {reason}")
+    return value
