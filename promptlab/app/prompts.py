@@ -16,11 +16,11 @@ from promptlab.core.job import Model
 from promptlab.core.program import Ask, Message
 from promptlab.core.prompt import Input
 from promptlab.errors import EngineError, ModelMissing, PromptlabError
+from promptlab.files.folder import Folder
 from promptlab.files.gguf import check_header
-from promptlab.files.library import Entry, Library
+from promptlab.files.library import Entry
 from promptlab.files.models import present
 from promptlab.files.paths import find_library, working_folder
-from promptlab.sandbox import Sandbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +92,12 @@ def list_prompts(lab: Lab) -> list[PromptRow]:
 def show_prompt(lab: Lab, name: str) -> PromptPage:
     """One prompt. Raises NotFound and SourceError."""
     prompt = lab.library.load(name)
-    commit, dirty = lab.library.version(prompt)
     return PromptPage(
         name=prompt.name,
-        label=prompt.name,
+        label=prompt.label,
         hash=prompt.hash,
-        commit=commit,
-        dirty=dirty,
+        commit=prompt.commit,
+        dirty=prompt.dirty,
         inputs=tuple(map(_input, prompt.inputs)),
         source=prompt.source,
         signature=prompt.signature,
@@ -127,7 +126,7 @@ def render_prompt(lab: Lab, name: str, given: Mapping[str, Any], model: str | No
 def prompt_names(library: Path | None) -> list[str]:
     """Names for shell completion: opens no history and loads nothing. Empty when something is wrong."""
     try:
-        return Library(find_library(working_folder(), library), Sandbox()).names()
+        return Folder(find_library(working_folder(), library)).names()
     except PromptlabError:
         return []
 

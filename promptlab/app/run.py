@@ -123,7 +123,6 @@ class Run:
         self._answers: dict[int, tuple[str, ...]] = {job.id: () for job in jobs}
         self._vocabularies: dict[str, Vocabulary] = {}
         self._cancel = threading.Event()
-        self._commits: dict[str, tuple[str | None, bool | None]] = {}
 
     @property
     def models(self) -> list[Model]:
@@ -208,8 +207,10 @@ class Run:
         seed = draw_seed(base, job.case, job.sample, len(self._answers[job.id]))
         formatted = write(self.lab.sandbox, job.model, self._vocabularies[job.model.name], ask.messages)
         seq = next(self.lab.sequences)
-        asked = Asked(job.id, seq, ask.name, ask.messages, seed, options.plain(), formatted.system_moved)
-        return asked, Question(job.model.name, seq, formatted.segments, options, seed)
+        asked = Asked(
+            job.id, seq, ask.name, ask.messages, seed, options.plain(), formatted.system_moved, ask.constraint
+        )
+        return asked, Question(job.model.name, seq, formatted.segments, options, seed, constraint=ask.constraint)
 
     def _stop(self) -> Iterator[Event]:
         """Cancel what runs, and end what does not."""
@@ -223,16 +224,8 @@ class Run:
 
     def _end(self, job: Job, *, output: Any = None, failure: Failure | None = None) -> Iterator[Event]:
         cell = self.board.cell(job)
-        commit, dirty = self._commit(job.prompt)
-        record = finish(
-            cell,
-            id=str(ULID()),
-            started_at=self._begun.get(job.id) or _now(),
-            output=output,
-            failure=failure,
-            commit=commit,
-            dirty=dirty,
-        )
+        started_at = self._begun.get(job.id) or _now()
+        record = finish(cell, id=str(ULID()), started_at=started_at, output=output, failure=failure)
         if self._log:
             self._keep(record)
         event = Finished(job.id, record)
@@ -245,14 +238,12 @@ class Run:
         except StoreError as error:
             self.trouble = error
 
-    def _commit(self, prompt: Prompt) -> tuple[str | None, bool | None]:
-        if prompt.name not in self._commits:
-            self._commits[prompt.name] = self.lab.library.version(prompt)
-        return self._commits[prompt.name]
-
 
 def write(sandbox: Sandbox, model: Model, vocabulary: Vocabulary, messages: tuple[Message, ...]) -> Formatted:
-    """Write messages as the model reads them. Raises RenderError, and EngineError when it has no chat template."""
+    """Write messages as the model reads them, up to where its answer begins; one that has begun already goes on.
+
+    Raises RenderError, and EngineError when the model has no chat template.
+    """
     if model.chat_template == PLAIN:
         return chat.plain(messages)
     if vocabulary.chat_template is None:
@@ -261,8 +252,9 @@ def write(sandbox: Sandbox, model: Model, vocabulary: Vocabulary, messages: tupl
             hint="For a base model, say `chat_template: plain` in models.yaml",
         )
     hidden, table = chat.hide(messages, vocabulary.control_tokens)
-    text, moved = sandbox.chat(vocabulary.chat_template, hidden, bos=vocabulary.bos, eos=vocabulary.eos)
-    return Formatted(chat.show(text, table, vocabulary.control_tokens), moved)
+    turns, begun = (hidden[:-1], hidden[-1].content) if hidden[-1].role == "assistant" else (hidden, "")
+    text, moved = sandbox.chat(vocabulary.chat_template, turns, bos=vocabulary.bos, eos=vocabulary.eos)
+    return Formatted(chat.show(text + begun, table, vocabulary.control_tokens), moved)
 
 
 _CANCELLED = Failure("Cancelled", "cancelled before it was finished")

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from promptlab.core.program import Message
+from promptlab.core.constraint import Constraint
+from promptlab.core.tape import Message
 
 if TYPE_CHECKING:
     from promptlab.core.record import Record
@@ -175,6 +176,7 @@ class Asked:
     seed: int
     options: Mapping[str, Any]
     system_moved: bool = False
+    constraint: Constraint | None = None
 
 
 @dataclass(frozen=True, slots=True)

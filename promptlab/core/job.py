@@ -48,9 +48,12 @@ class Job:
     """Options of the command line: they win over those of tag, prompt and model."""
     case: str | None = None
 
-    def options(self, tag: Mapping[str, Any] | None = None) -> tuple[Options, int]:
-        """What holds for a step whose generate tag says `tag`; and the base seed. Raises OptionError."""
-        return merge_options(self.model.options, self.prompt.options, tag or {}, self.overrides)
+    def options(self, asked: Mapping[str, Any] | None = None) -> tuple[Options, int]:
+        """What holds for a question that asks for these options, or where a tag says nothing; and the base seed.
+
+        Raises OptionError.
+        """
+        return merge_options(self.model.options, self.prompt.options if asked is None else asked, self.overrides)
 
 
 def expand(

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from promptlab.core import schema, yamltext
+from promptlab.core.constraint import KINDS, Constraint, check_constraint
 from promptlab.core.options import check_option
 from promptlab.core.schema import Schema
 from promptlab.errors import InputError, Problem, SourceError
@@ -62,12 +63,25 @@ class Prompt:
     options: Mapping[str, Any] = field(default_factory=dict)
     metadata: Mapping[str, Any] = field(default_factory=dict)
     partials: Mapping[str, str] = field(default_factory=dict)
-    """Sources of all that it includes, by the name that it uses for them."""
+    """Sources of all that it includes and calls, directly or not, by their paths below prompts/."""
+    output: Constraint | None = None
+    """What the output must be; None for any text."""
+    suffix: str = SUFFIX
+    """What the file's name ends in."""
+    label: str = ""
+    """What a reader calls this version, such as `explain@3`; the name where it has no other."""
+    commit: str | None = None
+    """The commit that it is from; of a working copy, the one checked out. None without git."""
+    dirty: bool | None = None
+    """Whether it, or what it uses, differs from that commit; None without git."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "label", self.label or self.name)
 
     @property
     def file(self) -> str:
         """The file's path below prompts/."""
-        return self.name + SUFFIX
+        return self.name + self.suffix
 
     @property
     def hash(self) -> str:
@@ -78,10 +92,10 @@ class Prompt:
     @property
     def signature(self) -> str:
         """How it would look as a function: `explain(topic: string, audience: string = "a curious reader") -> text`."""
-        return f"{self.name}({', '.join(_parameter(i) for i in self.inputs)}) -> text"
+        return f"{self.name}({', '.join(_parameter(i) for i in self.inputs)}) -> {_output_name(self.output)}"
 
     def with_partials(self, partials: Mapping[str, str]) -> Prompt:
-        """The same prompt, with the sources of what it includes."""
+        """The same prompt, with the sources of what it includes and calls."""
         return replace(self, partials=dict(partials))
 
 
@@ -107,14 +121,13 @@ def parse(source: str, name: str) -> Prompt:
     ]
     if not isinstance(head.get("description", ""), str):
         problems.append(document.problem(("description",), "description is a text"))
-    if head.get("output", "text") != "text":
-        problems.append(document.problem(("output",), "output can only be `text` in this version of promptlab"))
     if not isinstance(head.get("metadata") or {}, dict):
         problems.append(document.problem(("metadata",), "metadata is a mapping"))
     inputs = _inputs(document, head.get("inputs") or {}, problems)
     options = _options(document, head.get("options") or {}, problems)
+    output = _output(document, head.get("output", "text"), problems)
     if problems:
-        raise SourceError(problems)
+        raise SourceError(sorted(problems, key=lambda p: (p.line, p.column)))
     return Prompt(
         name=name,
         source=source,
@@ -124,6 +137,7 @@ def parse(source: str, name: str) -> Prompt:
         inputs=inputs,
         options=options,
         metadata=head.get("metadata") or {},
+        output=output,
     )
 
 
@@ -177,6 +191,31 @@ def _options(document: yamltext.Document, entries: Any, problems: list[Problem])
     return entries
 
 
+def _output(document: yamltext.Document, spec: Any, problems: list[Problem]) -> Constraint | None:
+    """Read `text`, `json`, `{choices: […]}` or `{schema: {…}}`."""
+    if spec == "text":
+        return None
+    if spec == "json":
+        return Constraint("schema", {})
+    kind = next(iter(spec), None) if isinstance(spec, dict) and len(spec) == 1 else None
+    if kind not in KINDS or kind == "regex":
+        message = "output is `text`, `json`, {choices: [a, b]} or {schema: {…}}"
+        problems.append(document.problem(("output",), message))
+        return None
+    path: yamltext.Path = ("output", kind)
+    value = spec[kind]
+    if kind == "schema":
+        try:
+            value = schema.picoschema(value)
+        except schema.SchemaError as error:
+            problems.append(document.problem((*path, *error.path), f"output: {error}"))
+            return None
+    # Whether a schema is sound is checked where schemas are applied.
+    elif reason := check_constraint(kind, value):
+        problems.append(document.problem(path, f"output: {reason}"))
+    return Constraint(kind, value)
+
+
 def complete(prompt: Prompt, given: Mapping[str, Any]) -> dict[str, Any]:
     """Check values against the prompt's inputs and fill in defaults; an optional input without one becomes None.
 
@@ -216,3 +255,11 @@ def _parameter(input: Input) -> str:
     if "default" in input.schema:
         text += f" = {schema.shorten(json.dumps(input.default, ensure_ascii=False))}"
     return text
+
+
+def _output_name(output: Constraint | None) -> str:
+    if output is None:
+        return "text"
+    if output.kind == "choices":
+        return schema.shorten(schema.type_name({"enum": output.value}), 200)
+    return schema.shorten(schema.type_name(output.value), 200) if output.value else "json"

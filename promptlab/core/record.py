@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from promptlab.core.chat import template_hash
+from promptlab.core.constraint import Constraint
 from promptlab.core.events import (
     Alternative,
     Answered,
@@ -30,7 +31,7 @@ from promptlab.core.events import (
     Usage,
 )
 from promptlab.core.job import Job
-from promptlab.core.program import Message
+from promptlab.core.tape import Message
 
 SCHEMA = 1
 
@@ -51,7 +52,9 @@ class Step:
     """One generation of a program."""
 
     name: str
+    """In a prompt that the program called, `CALL.GENERATION`."""
     messages: tuple[Message, ...]
+    """Where the last one is an assistant's, `text` goes on from it."""
     prompt_ids: tuple[int, ...]
     seed: int
     options: Mapping[str, Any]
@@ -65,6 +68,8 @@ class Step:
     distribution: Mapping[str, float] | None = None
     system_moved: bool = False
     """The model's template takes no system message: its text stands before the first user message."""
+    constraint: Constraint | None = None
+    """What the answer had to be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +82,9 @@ class PromptRef:
     source: str
     partials: Mapping[str, str] = field(default_factory=dict)
     commit: str | None = None
-    """The commit checked out; None without git."""
+    """The commit that it is from; of a working copy, the one checked out. None without git."""
     dirty: bool | None = None
-    """Whether the prompt, or what it includes, differs from that commit; None without git."""
+    """Whether the prompt, or what it uses, differs from that commit; None without git."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +169,15 @@ def fold(cell: Cell, event: Event) -> Cell:
             )
         case Asked(job=job) if job == cell.job.id:
             step = Step(
-                event.name, event.messages, (), event.seed, event.options, (), "", system_moved=event.system_moved
+                event.name,
+                event.messages,
+                (),
+                event.seed,
+                event.options,
+                (),
+                "",
+                system_moved=event.system_moved,
+                constraint=event.constraint,
             )
             return replace(cell, status="running", seq=event.seq, steps=(*cell.steps, step))
         case Started(seq=seq, prompt_ids=ids) if seq == cell.seq:
@@ -193,14 +206,18 @@ def finish(
     started_at: str,
     output: Any = None,
     failure: Failure | None = None,
-    commit: str | None = None,
-    dirty: bool | None = None,
 ) -> Record:
     """Make the record of a cell that has ended."""
     job = cell.job
     options, seed = job.options()
     prompt = PromptRef(
-        job.prompt.name, job.prompt.name, job.prompt.hash, job.prompt.source, job.prompt.partials, commit, dirty
+        job.prompt.name,
+        job.prompt.label,
+        job.prompt.hash,
+        job.prompt.source,
+        job.prompt.partials,
+        job.prompt.commit,
+        job.prompt.dirty,
     )
     model = ModelRef(job.model.name, job.model.sha256, template_hash(cell.template) if cell.template else None)
     return Record(

@@ -1,8 +1,10 @@
-"""Types of inputs: the short form to JSON Schema, text from a command line to values, values against a schema.
+"""Types: the short form to JSON Schema, text from a command line to values, values against a schema.
 
-The short form follows dotprompt's Picoschema (https://google.github.io/dotprompt/reference/picoschema/) for scalars,
-`name?` for optional ones, descriptions after a comma, and `(array)`, `(object)`, `(enum)` on names. Whatever else is a
-mapping with `type:` is JSON Schema and passes through.
+The short form is dotprompt's Picoschema (https://google.github.io/dotprompt/reference/picoschema/): words for scalars,
+a description after a comma, `name?`, and `(array)`, `(object)`, `(enum)` on names. `picoschema` reads a whole schema as
+dotprompt does; the cases that dotprompt publishes are in tests/core/picoschema.yaml. `read_field` reads one input of a
+prompt, with three rules of its own: a name is one that a template can use, whatever is a mapping with `type:` is JSON
+Schema at any depth, and an input that may be left out has the schema of one that may not, so that forms stay simple.
 """
 
 from __future__ import annotations
@@ -10,18 +12,18 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 Schema = Mapping[str, Any]
 
 SCALARS = ("string", "integer", "number", "boolean", "null", "any")
 _COMPOUND = ("array", "object", "enum")
-_NAME = re.compile(
-    r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<optional>\?)?(?:\(\s*(?P<kind>[a-z]+)\s*(?:,(?P<description>.*))?\))?"
-)
-"""No two parts of it take the same text: with spaces around the description, a key of 1,000 spaces took 6 s."""
+_WILDCARD = "(*)"
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+MAX_DEPTH = 50
+"""Levels of a schema in the short form; more than any YAML that we read can have."""
 
 
 class SchemaError(ValueError):
@@ -47,40 +49,103 @@ def read_field(key: str, spec: Any) -> Field:
 
     Raises SchemaError.
     """
-    match = _NAME.fullmatch(key)
-    if not match:
-        raise SchemaError(
-            f"{shorten(key)!r} is not a name: use letters, digits and underscores, as in `topic` or `topic?`"
-        )
-    kind, optional = match["kind"], bool(match["optional"])
-    if kind is not None and kind not in _COMPOUND:
-        raise SchemaError(f"{shorten(key)!r}: after a name, in brackets, may stand {', '.join(_COMPOUND)}")
+    if key == _WILDCARD:
+        raise SchemaError("inputs are named: (*) can stand only among the fields of an object")
+    name, optional, schema = _field(key, spec, _INPUTS, 0)
+    return Field(name, schema, not optional and "default" not in schema)
+
+
+def picoschema(spec: Any, named: Mapping[str, Schema] | None = None) -> dict[str, Any]:
+    """Read a whole schema as dotprompt does: the short form, or JSON Schema, which passes through.
+
+    A mapping is JSON Schema when its `type` is a type's word, or when it has `properties`, or something else that no
+    field can be; inside the short form everything is the short form. `named` are schemas that a word may stand for;
+    prompts have none. Raises SchemaError with the way to the place.
+    """
+    if isinstance(spec, Mapping) and _is_json_schema(spec):
+        known = isinstance(spec.get("type"), list) or spec.get("type") in _TYPES
+        return _json_schema(spec if known or "properties" not in spec else {**spec, "type": "object"})
+    return _read_type(spec, _Rules(named=named or {}), 0)
+
+
+_TYPES = (*SCALARS, "array", "object")
+
+
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    """What differs between an input of a prompt and a schema of dotprompt's."""
+
+    inputs: bool = False
+    named: Mapping[str, Schema] = field(default_factory=dict)
+
+
+_INPUTS = _Rules(inputs=True)
+
+
+def _is_json_schema(spec: Mapping[str, Any]) -> bool:
+    kind = spec.get("type")
+    return (
+        isinstance(kind, list)
+        or (isinstance(kind, str) and kind in _TYPES)
+        or isinstance(spec.get("properties"), Mapping)
+        or any(isinstance(spec.get(word), list) for word in ("enum", "anyOf", "oneOf", "allOf"))
+        or str(spec.get("$ref", "")).startswith("#")
+    )
+
+
+def _field(key: str, spec: Any, rules: _Rules, depth: int) -> tuple[str, bool, dict[str, Any]]:
+    """Read one entry: its name, whether it may be left out, and its schema."""
+    name, optional, kind, description = _split_key(key, rules)
     if kind == "array":
-        schema: dict[str, Any] = {"type": "array", "items": _read_type(spec)}
+        schema: dict[str, Any] = {"type": "array", "items": _read_type(spec, rules, depth + 1)}
     elif kind == "enum":
         schema = _enum(spec)
     elif kind == "object":
-        schema = _object(spec)
+        schema = _object(spec, rules, depth + 1)
     else:
-        schema = dict(_read_type(spec))
-    if description := (match["description"] or "").strip():
-        schema["description"] = description
-    return Field(match["name"], schema, not optional and "default" not in schema)
+        schema = dict(_read_type(spec, rules, depth + 1))
+    return name, optional, schema | ({"description": description} if description else {})
 
 
-def _read_type(spec: Any) -> dict[str, Any]:
+def _split_key(key: str, rules: _Rules) -> tuple[str, bool, str | None, str]:
+    """Cut `tags?(array, what it is about)` into name, mark, kind and description, in linear time."""
+    name, bracket, rest = key.partition("(")
+    name = name if rules.inputs else name.strip()
+    optional = name.endswith("?")
+    name = name.removesuffix("?")
+    closed = not bracket or rest.endswith(")")
+    if not closed or not (_IDENTIFIER.fullmatch(name) if rules.inputs else name and ")" not in name):
+        hint = "use letters, digits and underscores, as in `topic` or `topic?`"
+        raise SchemaError(f"{shorten(key)!r} is not a name: {hint}")
+    if not bracket:
+        return name, optional, None, ""
+    kind, _, description = rest.removesuffix(")").partition(",")
+    if kind.strip() not in _COMPOUND:
+        raise SchemaError(f"{shorten(key)!r}: after a name, in brackets, may stand {', '.join(_COMPOUND)}")
+    return name, optional, kind.strip(), description.strip()
+
+
+def _read_type(spec: Any, rules: _Rules, depth: int) -> dict[str, Any]:
     if isinstance(spec, str):
-        name, _, description = spec.partition(",")
-        name = name.strip()
-        if name not in SCALARS:
-            raise SchemaError(f"{shorten(name)!r} is not a type: use one of {', '.join(SCALARS)}, or a JSON Schema")
+        return _word(spec, rules)
+    if not isinstance(spec, Mapping):
+        raise SchemaError("a type is a word (string, integer, …) or a mapping")
+    if rules.inputs and ("type" in spec or "enum" in spec or "anyOf" in spec or "const" in spec):
+        return _json_schema(spec)
+    return _object(spec, rules, depth)
+
+
+def _word(spec: str, rules: _Rules) -> dict[str, Any]:
+    name, _, description = spec.partition(",")
+    name = name.strip()
+    if name in SCALARS:
         schema = {} if name == "any" else {"type": name}
-        return schema | ({"description": description.strip()} if description.strip() else {})
-    if isinstance(spec, Mapping):
-        if "type" in spec or "enum" in spec or "anyOf" in spec or "const" in spec:
-            return _json_schema(spec)
-        return _object(spec)
-    raise SchemaError("a type is a word (string, integer, …) or a mapping")
+    elif name in rules.named:
+        schema = dict(rules.named[name])
+    else:
+        other = "or a JSON Schema" if rules.inputs else "or fields; named schemas are not supported"
+        raise SchemaError(f"{shorten(name)!r} is not a type: use one of {', '.join(SCALARS)}, {other}")
+    return schema | ({"description": description.strip()} if description.strip() else {})
 
 
 def _json_schema(spec: Mapping[str, Any]) -> dict[str, Any]:
@@ -90,9 +155,8 @@ def _json_schema(spec: Mapping[str, Any]) -> dict[str, Any]:
         del schema["type"]
         if kind == "enum" and "enum" not in schema:
             raise SchemaError("an enum needs its values: {type: enum, enum: [a, b]}")
-    elif kind is not None and not isinstance(kind, list) and kind not in (*SCALARS, "array", "object"):
-        message = f"{shorten(repr(kind))} is not a type: use one of {', '.join((*SCALARS, 'array', 'object'))}"
-        raise SchemaError(message, ("type",))
+    elif kind is not None and not isinstance(kind, list) and kind not in _TYPES:
+        raise SchemaError(f"{shorten(repr(kind))} is not a type: use one of {', '.join(_TYPES)}", ("type",))
     if "enum" in schema:
         try:
             _enum(schema["enum"])
@@ -107,21 +171,41 @@ def _enum(spec: Any) -> dict[str, Any]:
     return {"enum": list(spec)}
 
 
-def _object(spec: Any) -> dict[str, Any]:
+def _object(spec: Any, rules: _Rules, depth: int) -> dict[str, Any]:
     if not isinstance(spec, Mapping):
         raise SchemaError("an object needs a mapping of its fields")
-    fields = []
+    if depth > MAX_DEPTH:  # whatever is nested passes here
+        raise SchemaError(f"is nested deeper than {MAX_DEPTH} levels")
+    properties: dict[str, Any] = {}
+    required: list[str] = []
+    others: Any = False
     for key, value in spec.items():
         try:
-            fields.append(read_field(key, value))
+            if key == _WILDCARD:
+                others = _read_type(value, rules, depth + 1)
+                continue
+            name, optional, schema = _field(key, value, rules, depth)
+            if name in properties:
+                raise SchemaError(f"the field {shorten(name)!r} is declared twice")
         except SchemaError as error:
             raise SchemaError(str(error), (key, *error.path)) from None
-    return {
-        "type": "object",
-        "properties": {f.name: f.schema for f in fields},
-        "required": [f.name for f in fields if f.required],
-        "additionalProperties": False,
-    }
+        properties[name] = _nullable(schema) if optional else schema
+        if not optional and not (rules.inputs and "default" in schema):
+            required.append(name)
+    schema = {"type": "object", "properties": properties, "required": required, "additionalProperties": others}
+    return schema if required else {key: value for key, value in schema.items() if key != "required"}
+
+
+def _nullable(schema: dict[str, Any]) -> dict[str, Any]:
+    """A field that may be left out may also be null: models like to say so."""
+    kind = schema.get("type")
+    if isinstance(kind, str) and kind != "null":
+        schema = {**schema, "type": [kind, "null"]}
+    elif isinstance(kind, list) and "null" not in kind:
+        schema = {**schema, "type": [*kind, "null"]}
+    if isinstance(schema.get("enum"), list) and None not in schema["enum"]:
+        schema = {**schema, "enum": [*schema["enum"], None]}
+    return schema
 
 
 def check_schema(schema: Schema) -> str | None:
@@ -181,15 +265,76 @@ def takes_text(schema: Schema) -> bool:
 
 
 def type_name(schema: Schema) -> str:
-    """Name a type as a reader would: `string`, `integer`, `"yes" | "no"`, `array of string`."""
+    """Name a type as a reader would: `string`, `"yes" | "no"`, `array of string`, `{name: string, age?: integer}`.
+
+    `string?` may be null. What is long or deep is cut with `…`.
+    """
+    return _type_name(schema, 0)
+
+
+def _type_name(schema: Any, depth: int) -> str:
+    if not isinstance(schema, Mapping):
+        return "any"
+    if depth > _SHOWN_DEPTH:
+        return "…"
     if isinstance(schema.get("enum"), list):
         return " | ".join(json.dumps(v, ensure_ascii=False) for v in schema["enum"])
+    if "const" in schema:
+        return json.dumps(schema["const"], ensure_ascii=False)
     kind = schema.get("type", "any")
-    if isinstance(kind, list):
-        return " | ".join(map(str, kind))
+    kinds = kind if isinstance(kind, list) else [kind]
+    plain = [k for k in kinds if k != "null"]
+    if len(plain) == 1 and len(kinds) == 2:
+        name = _kind_name(plain[0], schema, depth)
+        return f"({name})?" if " " in name and not name.startswith("{") else f"{name}?"
+    if kind == "any" and (unions := _union(schema)):
+        return " | ".join(_type_name(each, depth + 1) for each in unions)
+    return " | ".join(_kind_name(k, schema, depth) for k in kinds) or "any"
+
+
+_SHOWN_DEPTH = 4
+_SHOWN_FIELDS = 100
+"""Characters of an object's fields."""
+
+
+def _union(schema: Schema) -> list[Any]:
+    return next((schema[word] for word in ("anyOf", "oneOf") if isinstance(schema.get(word), list)), [])
+
+
+def _kind_name(kind: Any, schema: Schema, depth: int) -> str:
     if kind == "array" and isinstance(schema.get("items"), Mapping):
-        return f"array of {type_name(schema['items'])}"
+        return f"array of {_type_name(schema['items'], depth + 1)}"
+    if kind == "object" and (fields := _fields(schema, depth)):
+        return f"{{{fields}}}"
     return str(kind)
+
+
+def _fields(schema: Schema, depth: int) -> str:
+    text = ""
+    for each in _field_names(schema, depth):
+        if text and len(text) + len(each) > _SHOWN_FIELDS:
+            return f"{text}, …"
+        text += f", {each}" if text else each
+    return text
+
+
+def _field_names(schema: Schema, depth: int) -> Iterator[str]:
+    properties, required = schema.get("properties"), schema.get("required")
+    for name, each in properties.items() if isinstance(properties, Mapping) else ():
+        if isinstance(required, list) and name in required:
+            yield f"{name}: {_type_name(each, depth + 1)}"
+        else:
+            yield f"{name}?: {_type_name(_without_null(each), depth + 1)}"
+    if isinstance(schema.get("additionalProperties"), Mapping):
+        yield f"{_WILDCARD}: {_type_name(schema['additionalProperties'], depth + 1)}"
+
+
+def _without_null(schema: Any) -> Any:
+    """What may be left out may also be null; to say so once is enough."""
+    if isinstance(schema, Mapping):
+        lists = {word: schema[word] for word in ("type", "enum") if isinstance(schema.get(word), list)}
+        return {**schema, **{word: [v for v in values if v not in (None, "null")] for word, values in lists.items()}}
+    return schema
 
 
 def shorten(text: str, limit: int = 60) -> str:

@@ -12,7 +12,7 @@ from jinja2.exceptions import SecurityError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from promptlab.core.schema import shorten
-from promptlab.errors import Problem, RenderError, SourceError
+from promptlab.errors import Problem, PromptlabError, RenderError, SourceError
 
 MAX_TEXT = 2_000_000
 """Characters that one program may render to."""
@@ -82,6 +82,8 @@ def template_error(error: Exception, file: str, files: Collection[str]) -> Excep
 
     `files` are all that the error may have arisen in; `file` is named where it arose in none of them.
     """
+    if isinstance(error, PromptlabError):  # of a program that was called: it names its own file
+        return error
     if isinstance(error, jinja2.TemplateSyntaxError):
         return syntax_error(error, {}, file)
     where = file

@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import os
 import resource
+import select
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 from promptlab.core import chat, program
+from promptlab.core.constraint import Constraint
 from promptlab.core.program import Ask, Message
 from promptlab.core.prompt import Input, Prompt, complete
 from promptlab.errors import PromptlabError, RenderError, SourceError
+
+IDLE_S = 0.02
+"""How long to wait for a first request before the time is used to import what a later one may need."""
 
 
 def main() -> None:
@@ -21,14 +25,13 @@ def main() -> None:
     memory, wall_s = int(sys.argv[1]), float(sys.argv[2])
     replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever prints must not break the protocol
-    # Types of inputs are checked with jsonschema: import it while memory and time are not limited yet.
-    import jsonschema  # noqa: F401
-
     _limit(resource.RLIMIT_AS, memory)
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_FSIZE, 0)
     replies.write(b"ready\n")
     replies.flush()
+    if not select.select([sys.stdin], [], [], IDLE_S)[0]:
+        _load({})
     for line in sys.stdin.buffer:
         _limit_cpu(wall_s)
         replies.write(json.dumps(_serve(line)).encode() + b"\n")
@@ -56,21 +59,28 @@ def _serve(line: bytes) -> dict[str, Any]:
         }
 
 
+def _load(_: Mapping[str, Any]) -> None:
+    """Import what checks values against types: it is slow to import, and not every request needs it."""
+    import jsonschema  # noqa: F401
+
+
 def _step(request: Mapping[str, Any]) -> dict[str, Any]:
     result = program.step(_prompt(request["prompt"]), request["inputs"], tuple(request["answers"]))
-    reply = asdict(result)
+    messages = [[m.role, m.content] for m in result.messages]
     if isinstance(result, Ask):
         # Options are the template's own values; what JSON cannot say has been refused as an option already.
-        reply["options"] = dict(result.options)
-    return reply
+        wanted = result.constraint and [result.constraint.kind, result.constraint.value]
+        return {"name": result.name, "messages": messages, "options": dict(result.options), "constraint": wanted}
+    return {"messages": messages, "answers": result.answers, "output": result.output}
 
 
 def _complete(request: Mapping[str, Any]) -> dict[str, Any]:
     return complete(_prompt(request["prompt"]), request["given"])
 
 
-def _references(request: Mapping[str, Any]) -> list[str]:
-    return list(program.references(request["source"], request["file"], request["first_line"]))
+def _references(request: Mapping[str, Any]) -> list[Any]:
+    found = program.references(request["source"], request["file"], request["first_line"])
+    return [[r.kind, r.name, r.line, r.optional] for r in found]
 
 
 def _chat(request: Mapping[str, Any]) -> list[Any]:
@@ -78,12 +88,23 @@ def _chat(request: Mapping[str, Any]) -> list[Any]:
     return list(chat.render(request["template"], messages, bos=request["bos"], eos=request["eos"]))
 
 
-_OPERATIONS = {"step": _step, "complete": _complete, "references": _references, "chat": _chat}
+_OPERATIONS = {"load": _load, "step": _step, "complete": _complete, "references": _references, "chat": _chat}
 
 
 def _prompt(data: Mapping[str, Any]) -> Prompt:
-    inputs = tuple(Input(**i) for i in data["inputs"])
-    return Prompt(data["name"], data["body"], data["body"], data["body_line"], "", inputs, partials=data["partials"])
+    inputs = tuple(Input(*i) for i in data["inputs"])
+    return Prompt(
+        data["name"],
+        data["body"],
+        data["body"],
+        data["body_line"],
+        "",
+        inputs,
+        data["options"],
+        partials=data["partials"],
+        output=data["output"] and Constraint(*data["output"]),
+        suffix=data["suffix"],
+    )
 
 
 def _limit(what: int, value: int) -> None:

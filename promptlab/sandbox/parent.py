@@ -16,7 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from promptlab.core.program import Ask, Message, Transcript
+from promptlab.core.constraint import Constraint
+from promptlab.core.program import Ask, Message, Reference, Transcript
 from promptlab.core.prompt import Prompt
 from promptlab.errors import InputError, Problem, PromptlabError, RenderError, SourceError
 
@@ -25,6 +26,9 @@ MAX_REPLY = 64 * 1024 * 1024
 
 START_S = 60.0
 """How long a child may take to get ready, on a machine that is busy."""
+
+_LIGHT = ("references", "chat")
+"""What a child does without all that it can import."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,8 @@ class Sandbox:
         self._child: subprocess.Popen[bytes] | None = None
         self._ready = False
         """Whether the child has said so."""
+        self._loaded = False
+        """Whether it has everything imported."""
 
     def __enter__(self) -> Sandbox:
         return self
@@ -66,9 +72,10 @@ class Sandbox:
     def step(self, prompt: Prompt, inputs: Mapping[str, Any], answers: Sequence[str]) -> Ask | Transcript:
         """Run a program up to its next question: `core.program.step`."""
         reply = self._request("step", prompt.file, prompt=_sent(prompt), inputs=inputs, answers=list(answers))
-        messages = tuple(Message(**m) for m in reply["messages"])
+        messages = tuple(Message(*m) for m in reply["messages"])
         if "name" in reply:
-            return Ask(reply["name"], messages, reply["options"])
+            constraint = Constraint(*reply["constraint"]) if reply["constraint"] else None
+            return Ask(reply["name"], messages, reply["options"], constraint)
         return Transcript(messages, reply["answers"], reply["output"])
 
     def complete(self, prompt: Prompt, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -76,9 +83,10 @@ class Sandbox:
         reply: dict[str, Any] = self._request("complete", prompt.file, prompt=_sent(prompt), given=given)
         return reply
 
-    def references(self, source: str, file: str, first_line: int = 1) -> tuple[str, ...]:
-        """Name what a template includes: `core.program.references`."""
-        return tuple(self._request("references", file, source=source, first_line=first_line))
+    def references(self, source: str, file: str, first_line: int = 1) -> tuple[Reference, ...]:
+        """Name what a template includes and calls: `core.program.references`."""
+        found = self._request("references", file, source=source, first_line=first_line)
+        return tuple(Reference(*each) for each in found)
 
     def chat(self, template: str, messages: Sequence[Message], *, bos: str, eos: str) -> tuple[str, bool]:
         """Render a model's chat template: `core.chat.render`."""
@@ -101,19 +109,23 @@ class Sandbox:
         except (TypeError, ValueError) as error:
             raise InputError(f"{what}: a value is not plain data: {error}") from None
         with self._lock:
-            reply = self._exchange(line, what)
+            reply = self._exchange(op, line, what)
         if "error" in reply:
             raise _error(reply)
         return reply["result"]
 
-    def _exchange(self, line: bytes, what: str) -> dict[str, Any]:
+    def _exchange(self, op: str, line: bytes, what: str) -> dict[str, Any]:
         try:
             if self._child is None or self._child.poll() is not None:
                 self._kill()
                 self._start()
             assert self._child is not None
             self._await_ready(self._child)
-            return self._talk(self._child, line)
+            if op not in _LIGHT and not self._loaded:
+                # Importing may take long on a busy machine, and that is no fault of the template's.
+                self._talk(self._child, b'{"op": "load"}\n', START_S)
+                self._loaded = True
+            return self._talk(self._child, line, self.limits.wall_s)
         except TimeoutError:
             self._kill()
             raise RenderError(f"{what}: took longer than {self.limits.wall_s:g} s and was stopped") from None
@@ -126,10 +138,10 @@ class Sandbox:
             self._kill()
             raise
 
-    def _talk(self, child: subprocess.Popen[bytes], line: bytes) -> dict[str, Any]:
+    def _talk(self, child: subprocess.Popen[bytes], line: bytes, wall_s: float) -> dict[str, Any]:
         assert child.stdin is not None
         assert child.stdout is not None
-        deadline = time.monotonic() + self.limits.wall_s
+        deadline = time.monotonic() + wall_s
         self._send(child.stdin.fileno(), line, deadline)
         reply = bytearray()
         while not reply.endswith(b"\n"):
@@ -176,7 +188,7 @@ class Sandbox:
             )
         except OSError as error:
             raise PromptlabError(f"the process that renders templates does not start: {error}") from None
-        self._ready = False
+        self._ready = self._loaded = False
 
     def _await_ready(self, child: subprocess.Popen[bytes]) -> None:
         if self._ready:
@@ -217,14 +229,15 @@ def absolute_paths(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def _sent(prompt: Prompt) -> dict[str, Any]:
-    inputs = [{"name": i.name, "schema": i.schema, "required": i.required} for i in prompt.inputs]
-    partials = dict(prompt.partials)
     return {
         "name": prompt.name,
+        "suffix": prompt.suffix,
         "body": prompt.body,
         "body_line": prompt.body_line,
-        "inputs": inputs,
-        "partials": partials,
+        "inputs": [[i.name, i.schema, i.required] for i in prompt.inputs],
+        "options": dict(prompt.options),
+        "output": prompt.output and [prompt.output.kind, prompt.output.value],
+        "partials": dict(prompt.partials),
     }
 
 

@@ -109,7 +109,7 @@ def test_line_ends_and_a_byte_order_mark_make_no_difference(source: str) -> None
     prompt = parse(source, "p")
     assert (prompt.inputs, prompt.options, prompt.body_line) == (parse(FULL, "p").inputs, parse(FULL, "p").options, 12)
     ask = step(prompt, {"claim": "x"}, ())
-    assert ask == Ask("output", (Message("user", "x"),))
+    assert ask == Ask("output", (Message("user", "x"),), prompt.options)
 
 
 BAD = [
@@ -121,8 +121,13 @@ BAD = [
     ),
     ("description: [x]", "2:1: description is a text"),
     ("description:", "2:1: description is a text"),
-    ("output: json", "2:1: output can only be `text` in this version of promptlab"),
-    ("output: {choices: [a]}", "2:1: output can only be `text` in this version of promptlab"),
+    ("output: number", "2:1: output is `text`, `json`, {choices: [a, b]} or {schema: {…}}"),
+    ("output:", "2:1: output is `text`, `json`, {choices: [a, b]} or {schema: {…}}"),
+    ("output: {regex: a}", "2:1: output is `text`, `json`, {choices: [a, b]} or {schema: {…}}"),
+    ("output: {choices: [a], schema: {}}", "2:1: output is `text`, `json`, {choices: [a, b]} or {schema: {…}}"),
+    ("output: {choices: [1]}", "2:10: output: choices wants a list of texts, such as ['yes', 'no']; got [1]"),
+    ("output:\n  choices: []", "3:3: output: choices wants a list of texts, such as ['yes', 'no']; got []"),
+    ("output: {schema: []}", "2:10: output: a type is a word (string, integer, …) or a mapping"),
     ("metadata: [a]", "2:1: metadata is a mapping"),
     ("inputs: [a]", "2:1: inputs is a mapping of names to types"),
     ("inputs: x", "2:1: inputs is a mapping of names to types"),
@@ -170,7 +175,7 @@ def test_a_problem_in_the_front_matter_has_its_place(front: str, problem: str, n
 def test_all_problems_are_told_at_once() -> None:
     source = "---\nfoo: 1\ninputs:\n  a: x\n  1b: string\noptions: {bar: 1}\noutput: y\n---\n"
     assert [p.split(": ")[0] for p in problems(source)] == [
-        f"dir/p.jinja:{place}" for place in ("2:1", "7:1", "4:3", "5:3", "6:11")
+        f"dir/p.jinja:{place}" for place in ("2:1", "4:3", "5:3", "6:11", "7:1")
     ]
 
 

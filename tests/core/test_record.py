@@ -28,7 +28,7 @@ from promptlab.core.events import (
     Vocabulary,
 )
 from promptlab.core.job import Job, Model, expand
-from promptlab.core.program import Message
+from promptlab.core.program import Ask, Message, step
 from promptlab.core.prompt import Prompt
 from promptlab.core.record import Cell, Drawn, ModelRef, PromptRef, Record, Step, finish, fold, key
 
@@ -140,14 +140,15 @@ def test_a_record_holds_everything() -> None:
     cell = after(*LOAD, *FIRST, *ANSWER)
     options: dict[str, Any] = {"temperature": 0.7, "top_k": 5, "top_p": 0.95, "min_p": 0.05, "repeat_penalty": 1.0}
     options |= {"max_tokens": 256, "stop": ["END"]}
-    made = record(cell, output={"v": "yes"}, commit="c0ffee", dirty=True)
+    prompt = replace(PROMPT, label="dir/p@3", commit="c0ffee", dirty=True)
+    made = record(replace(cell, job=replace(JOB, prompt=prompt)), output={"v": "yes"})
     model = ModelRef("m", "ab" * 32, template_hash("TEMPLATE"))
     assert made == Record(
         schema=1,
         id="01K",
         key=key(PROMPT.hash, {"topic": "rain"}, "c1", model, ENGINE, options, JOB.overrides, 9, 1),
         started_at="2026-01-01T00:00:00Z",
-        prompt=PromptRef("dir/p", "dir/p", PROMPT.hash, "source", {"_a": "x"}, "c0ffee", True),
+        prompt=PromptRef("dir/p", "dir/p@3", PROMPT.hash, "source", {"_a": "x"}, "c0ffee", True),
         case="c1",
         inputs={"topic": "rain"},
         sample=1,
@@ -271,13 +272,18 @@ def test_the_key_is_the_same_for_ever() -> None:
     assert key(**BASE) == hashlib.sha256(text.encode()).hexdigest()
 
 
-@pytest.mark.parametrize(
-    "change", [{"id": "02X"}, {"started_at": "later"}, {"output": "another"}, {"commit": "x"}, {"dirty": True}], ids=str
-)
+@pytest.mark.parametrize("change", [{"id": "02X"}, {"started_at": "later"}, {"output": "another"}], ids=str)
 def test_when_and_what_came_out_are_not_in_the_key(change: dict[str, Any]) -> None:
     arguments: dict[str, Any] = {"id": "01K", "started_at": "now"}
     cell = after(*LOAD)
     assert finish(cell, **(arguments | change)).key == finish(cell, **arguments).key
+
+
+@pytest.mark.parametrize("change", [{"commit": "x"}, {"dirty": True}, {"label": "p@7"}], ids=str)
+def test_what_a_version_is_called_is_not_in_the_key(change: dict[str, Any]) -> None:
+    cell = after(*LOAD)
+    other = replace(cell, job=replace(cell.job, prompt=replace(cell.job.prompt, **change)))
+    assert finish(other, id="01K", started_at="now").key == finish(cell, id="01K", started_at="now").key
 
 
 # --- jobs ------------------------------------------------------------------------------------------------------------
@@ -294,7 +300,10 @@ def test_the_matrix_is_laid_out_model_by_model() -> None:
 
 def test_command_line_beats_tag_beats_prompt_beats_model() -> None:
     model = replace(MODEL, options={"temperature": 0.1, "top_k": 1, "top_p": 0.1, "max_tokens": 1})
-    prompt = replace(PROMPT, options={"temperature": 0.2, "top_k": 2, "top_p": 0.2})
+    body = "q{% generate x temperature=0.3, top_k=3 %}"
+    prompt = replace(PROMPT, body=body, options={"temperature": 0.2, "top_k": 2, "top_p": 0.2})
     job = Job(0, prompt, {}, model, 0, {"temperature": 0.4})
-    options, seed = job.options({"temperature": 0.3, "top_k": 3})
+    ask = step(prompt, {}, ())
+    assert isinstance(ask, Ask)
+    options, seed = job.options(ask.options)
     assert (options.temperature, options.top_k, options.top_p, options.max_tokens, seed) == (0.4, 3, 0.2, 1, 0)

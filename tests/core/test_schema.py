@@ -53,7 +53,7 @@ FIELDS: list[tuple[str, Any, tuple[str, dict[str, Any], bool]]] = [
             "a",
             {
                 "type": "object",
-                "properties": {"x": {"type": "string"}, "y": {"type": "integer"}},
+                "properties": {"x": {"type": "string"}, "y": {"type": ["integer", "null"]}},
                 "required": ["x"],
                 "additionalProperties": False,
             },
@@ -268,7 +268,7 @@ def test_typed_text_that_is_no_value(text: str, schema: dict[str, Any], message:
         ({"type": "integer"}, "integer", False),
         ({"enum": ["a", "b"]}, '"a" | "b"', True),
         ({"enum": ["a", 1]}, '"a" | 1', False),
-        ({"type": ["string", "null"]}, "string | null", False),
+        ({"type": ["string", "null"]}, "string?", False),
         ({"type": "array", "items": {"type": "array", "items": STRING}}, "array of array of string", False),
         ({"type": "array"}, "array", False),
         ({"type": "array", "items": {"enum": 5}}, "array of any", False),

@@ -73,7 +73,7 @@ def test_what_is_not_there(odd: Library, name: str) -> None:
 @pytest.mark.parametrize("name", ["_nope", "_" + "a" * 300, "_a\\0"])
 def test_what_is_included_and_not_there(odd: Library, name: str) -> None:
     (odd.folder / "asks.jinja").write_text('{% include "' + name + '" %}')
-    with pytest.raises(SourceError, match=r"asks\.jinja: includes '_.*, which is not in"):
+    with pytest.raises(SourceError, match=r"asks\.jinja:1: includes '_.*, which is not in"):
         odd.load("asks")
 
 

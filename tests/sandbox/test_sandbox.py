@@ -19,7 +19,7 @@ import psutil
 import pytest
 
 from promptlab.core import program, prompt
-from promptlab.core.program import Ask, Message, Transcript
+from promptlab.core.program import Ask, Message, Reference, Transcript
 from promptlab.core.prompt import Input, Prompt, parse
 from promptlab.errors import InputError, PromptlabError, RenderError, SourceError
 from promptlab.sandbox import Limits, Sandbox
@@ -91,7 +91,8 @@ def test_values_are_completed(patient: Sandbox) -> None:
 
 
 def test_references_and_their_errors(sandbox: Sandbox) -> None:
-    assert sandbox.references("{% include '_a' %}{% extends '_b' %}", "f") == ("_a", "_b")
+    found = sandbox.references("{% include '_a' %}\n{% call_prompt c = 'b' %}", "f")
+    assert found == (Reference("include", "_a", 1), Reference("call", "b", 2))
     with pytest.raises(SourceError) as caught:
         sandbox.references("\n {% zork %}", "f", 5)
     (problem,) = caught.value.problems
@@ -423,7 +424,7 @@ def test_a_child_does_not_outlive_its_parent_for_long(busy: bool) -> None:
     script = (
         "import os; from promptlab.sandbox import Limits, Sandbox; from promptlab.core.prompt import Prompt\n"
         "s = Sandbox(Limits(wall_s=0.1)); s.step(Prompt('p', 'a', 'a'), {}, ())\n"
-        f"if {busy}: s._talk = lambda child, line: (child.stdin.write(line), child.stdin.flush(), os.write(1, b'%d' % child.pid), os._exit(0))\n"
+        f"if {busy}: s._talk = lambda child, line, wall_s: (child.stdin.write(line), child.stdin.flush(), os.write(1, b'%d' % child.pid), os._exit(0))\n"
         f"s.step(Prompt('p', {FOREVER!r}, {FOREVER!r}), {{}}, ()) if {busy} else os.write(1, b'%d' % s._child.pid)\n"
         "os._exit(0)"
     )

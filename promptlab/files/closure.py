@@ -1,0 +1,102 @@
+"""Everything that a prompt uses: what it includes and calls, and what that uses, wherever files are read from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from promptlab.core.formats import SUFFIXES, parse_file
+from promptlab.core.program import Reference
+from promptlab.core.prompt import NAME, Prompt
+from promptlab.core.schema import shorten
+from promptlab.errors import Problem, SourceError
+from promptlab.files.folder import name_of
+from promptlab.sandbox import Sandbox
+
+MAX_USED = 200
+"""Files that a prompt may use."""
+
+Read = Callable[[str], str | None]
+"""From a path below prompts/ to the text of the file; None where there is none. Raises SourceError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Closure:
+    """What a prompt uses."""
+
+    sources: dict[str, str]
+    """Texts by their paths below prompts/, sorted."""
+    asked: frozenset[str]
+    """All paths that were asked for, whether there is a file or not."""
+
+
+class References:
+    """Reads what templates refer to, each template once."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+        self._known: dict[tuple[str, str], tuple[Reference, ...]] = {}
+
+    def of(self, source: str, file: str) -> tuple[Reference, ...]:
+        """What a file refers to. Raises SourceError, and RenderError when it takes too long to read."""
+        if (source, file) not in self._known:
+            body, line = source, 1
+            if name_of(file) is not None:
+                prompt = parse_file(source, file)
+                body, line = prompt.body, prompt.body_line
+            self._known[source, file] = self._sandbox.references(body, file, line)
+        return self._known[source, file]
+
+    def closure(self, prompt: Prompt, read: Read) -> Closure:
+        """Everything that a prompt uses. Raises SourceError when something is not there or cannot be read."""
+        found: dict[str, str] = {}
+        asked: set[str] = set()
+        waiting = [(prompt.file, r) for r in self.of(prompt.source, prompt.file)]
+        while waiting:
+            asker, reference = waiting.pop()
+            for file in paths(reference):
+                asked.add(file)
+                if file in found or (text := read(file)) is None:
+                    continue
+                if len(found) >= MAX_USED:
+                    raise SourceError([Problem(prompt.file, 0, 0, f"uses more than {MAX_USED} files")])
+                found[file] = text
+                waiting += [(file, r) for r in self.of(text, file)]
+            if reason := missing(reference, found):
+                raise SourceError([Problem(asker, reference.line, 0, reason)])
+        return Closure(dict(sorted(found.items())), frozenset(asked))
+
+
+def find(name: str, read: Read) -> tuple[str, str] | None:
+    """The path of a prompt's file, below prompts/, and its text; None where there is none. Raises SourceError."""
+    files = [name + suffix for suffix in SUFFIXES] if NAME.fullmatch(name) else []
+    found = [(file, text) for file in files if (text := read(file)) is not None]
+    if len(found) > 1:
+        raise SourceError([Problem(found[1][0], 0, 0, f"is called {name}, like {found[0][0]}; rename one of them")])
+    return found[0] if found else None
+
+
+def paths(reference: Reference) -> Iterator[str]:
+    """Where what a reference names can lie, below prompts/; nowhere when it is not a name of that kind."""
+    if reference.kind == "call":
+        yield from (reference.name + suffix for suffix in SUFFIXES)
+    elif _may_be_included(reference.name):
+        yield reference.name
+
+
+def missing(reference: Reference, found: dict[str, str]) -> str | None:
+    """Say that what a reference names is not there, or None."""
+    present = [file for file in paths(reference) if file in found]
+    name = shorten(repr(reference.name))
+    if reference.kind == "call":
+        if len(present) > 1:
+            return f"calls {name}, which is both {' and '.join(present)}; rename one of them"
+        return None if present else f"calls {name}, which is not in prompts/"
+    if not _may_be_included(reference.name):
+        return f"includes {name}, but only files whose name begins with _ can be included, from inside prompts/"
+    return None if present or reference.optional else f"includes {name}, which is not in prompts/"
+
+
+def _may_be_included(name: str) -> bool:
+    inside = ".." not in name.split("/") and not name.startswith("/")
+    return inside and name.rpartition("/")[2].startswith("_")

@@ -1,0 +1,94 @@
+"""The folder prompts/ on the disk: read only from inside it, whatever a stranger has put there."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from promptlab.core.formats import SUFFIXES
+from promptlab.core.prompt import NAME
+from promptlab.errors import Problem, SourceError
+
+MAX_BYTES = 1024 * 1024
+MAX_FILES = 20_000
+
+
+class Folder:
+    """The folder prompts/ of a library."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.path = root / "prompts"
+
+    def names(self) -> list[str]:
+        """All prompts, sorted; partials (files whose name begins with `_`) are not among them. Raises SourceError."""
+        found: set[str] = set()
+        for file in self._walk():
+            if name := name_of(file):
+                found.add(name)
+            if len(found) > MAX_FILES:
+                raise SourceError([Problem(str(self.path), 0, 0, f"holds more than {MAX_FILES:,} prompts")])
+        return sorted(found)
+
+    def read(self, relative: str) -> str | None:
+        """Read a file; None when there is none. Raises SourceError when it is no text file inside the library."""
+        try:
+            data = self._bytes(self.path / relative)
+        except (FileNotFoundError, NotADirectoryError, ValueError):
+            if not (self.path / relative).is_symlink():
+                return None
+            raise SourceError([Problem(relative, 0, 0, "is a link that leads nowhere")]) from None
+        except RuntimeError:
+            raise SourceError([Problem(relative, 0, 0, "is a link that leads in a circle")]) from None
+        except OSError as error:
+            if error.errno == errno.ENAMETOOLONG:
+                return None
+            raise SourceError([Problem(relative, 0, 0, f"cannot be read: {error.strerror}")]) from None
+        if data is None:
+            raise SourceError([Problem(relative, 0, 0, "is not a regular file inside the library")])
+        if len(data) > MAX_BYTES:
+            raise SourceError([Problem(relative, 0, 0, f"is larger than {MAX_BYTES:,} bytes")])
+        try:
+            return data.decode()
+        except UnicodeDecodeError as error:
+            line = data.count(b"\n", 0, error.start) + 1
+            column = error.start - (data.rfind(b"\n", 0, error.start) + 1) + 1
+            raise SourceError([Problem(relative, line, column, "is not UTF-8 text")]) from None
+
+    def _bytes(self, path: Path) -> bytes | None:
+        """The beginning of a file, as much as may be read; None when it is no regular file inside the library."""
+        real = path.resolve()
+        if not real.is_relative_to(self.inside()):
+            return None
+        # Opened without waiting, so that a pipe in a stranger's library cannot hold us; then only a file is read.
+        with os.fdopen(os.open(real, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                return None
+            return file.read(MAX_BYTES + 1)
+
+    def inside(self) -> Path:
+        """Where the folder really is. Raises SourceError when that is outside the library."""
+        real = self.path.resolve()
+        if not real.is_relative_to(self.root.resolve()):
+            raise SourceError([Problem(str(self.path), 0, 0, "is a link that leads out of the library")])
+        return real
+
+    def _walk(self) -> Iterator[str]:
+        """Paths of all files, below the folder."""
+        self.inside()  # else a link to / would be walked
+        for folder, folders, files in os.walk(self.path):
+            folders[:] = sorted(f for f in folders if not f.startswith("."))
+            below = os.path.relpath(folder, self.path).replace(os.sep, "/")
+            yield from (file if below == "." else f"{below}/{file}" for file in sorted(files))
+
+
+def name_of(file: str) -> str | None:
+    """The name of the prompt that a file holds, by its path below prompts/; None where it holds none."""
+    suffix = next((s for s in SUFFIXES if file.endswith(s)), None)
+    if suffix is None or file.rpartition("/")[2].startswith("_"):
+        return None
+    name = file.removesuffix(suffix)
+    return name if NAME.fullmatch(name) else None
