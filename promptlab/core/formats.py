@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from promptlab.core.prompt import SUFFIX, Prompt, parse
+from promptlab.core.prompt import SUFFIX, Prompt, examine, parse, split
+from promptlab.errors import Problem
 
 SUFFIXES = (SUFFIX,)
 """What the name of a prompt's file ends in."""
@@ -11,3 +12,19 @@ SUFFIXES = (SUFFIX,)
 def parse_file(source: str, file: str) -> Prompt:
     """Read a prompt from the text of a file, by its path below prompts/. Raises SourceError."""
     return parse(source, file.removesuffix(SUFFIX))
+
+
+def examine_file(source: str, file: str) -> tuple[Prompt, list[Problem]]:
+    """Read as much of a prompt as can be read, and say what cannot. Raises SourceError when that is nothing."""
+    return examine(source, file.removesuffix(SUFFIX))
+
+
+def template_of(source: str, file: str) -> tuple[str, int]:
+    """The Jinja template in a file, and the line on which it begins. Raises SourceError.
+
+    What holds no prompt is a partial, and all template.
+    """
+    if file.rpartition("/")[2].startswith("_"):
+        return source, 1
+    _, body, line = split(source.removeprefix("\ufeff"), file)
+    return body, line

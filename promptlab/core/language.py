@@ -7,7 +7,7 @@ for roles, so data cannot forge one.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -44,18 +44,17 @@ class Tag:
     node: nodes.Call
     line: int
 
+    @property
+    def target(self) -> str:
+        """The name of the prompt that a call_prompt tag calls."""
+        target = self.node.args[1]
+        assert isinstance(target, nodes.Const)
+        return str(target.value)
 
-def tags(tree: nodes.Node) -> Iterator[Tag]:
-    """All our tags below a node."""
-    for call in tree.find_all(nodes.Call):
-        if tag := as_tag(call):
-            yield tag
 
-
-def as_tag(node: nodes.Node) -> Tag | None:
-    """Read a call as one of our tags; None when it is something else."""
-    if isinstance(node, nodes.ExprStmt):
-        node = node.node
+def as_tag(statement: nodes.Node) -> Tag | None:
+    """Read a statement as one of our tags; None when it is something else."""
+    node = statement.node if isinstance(statement, nodes.ExprStmt) else None
     if not isinstance(node, nodes.Call) or not isinstance(node.node, nodes.ExtensionAttribute):
         return None
     kind = {"_generate": "generate", "_call": "call_prompt", "_return": "return", "_begin": "begin"}.get(node.node.name)
@@ -66,9 +65,9 @@ def as_tag(node: nodes.Node) -> Tag | None:
     return Tag(kind, name, node, node.lineno)
 
 
-def generated(trees: Iterable[nodes.Node]) -> frozenset[str]:
+def generated(tags: Iterable[Tag]) -> frozenset[str]:
     """The names of all generations and calls."""
-    return frozenset(tag.name for tree in trees for tag in tags(tree) if tag.kind in ("generate", "call_prompt"))
+    return frozenset(tag.name for tag in tags if tag.kind in ("generate", "call_prompt"))
 
 
 def with_lists(names: Iterable[str]) -> frozenset[str]:
@@ -236,7 +235,8 @@ def mark_last(tree: nodes.Template) -> None:
 
     Tags inside macros and included files are not looked at: there, the output is only checked when it is there.
     """
-    if any(tag.kind == "return" for tag in tags(tree)) or tree.find(nodes.Extends):
+    tags = (as_tag(statement) for statement in tree.find_all(nodes.ExprStmt))
+    if any(tag and tag.kind == "return" for tag in tags) or tree.find(nodes.Extends):
         return
     for node in _last(tree.body)[0]:
         node.args[2] = nodes.Const(True)
@@ -251,7 +251,7 @@ def _last(body: Sequence[nodes.Node]) -> tuple[list[nodes.Call], bool]:
                 return [*found, *([tag.node] if tag.kind == "generate" else [])], True
         elif isinstance(node, nodes.If):
             parts = [_last(b) for b in (node.body, *(e.body for e in node.elif_), node.else_)]
-            found += [tag for tags_, _ in parts for tag in tags_]
+            found += [call for calls, _ in parts for call in calls]
             if all(certain for _, certain in parts):
                 return found, True
         elif isinstance(node, nodes.For):
@@ -300,6 +300,8 @@ class Environment(Contained):
         tree = super()._parse(source, name, filename)
         if name == self.main:
             mark_last(tree)
+        if not self.names:
+            return tree
         language = next(e for e in self.extensions.values() if isinstance(e, Language))
         try:
             return _LateBinding(language, self.names).visit(tree)  # type: ignore[no-any-return]
@@ -333,3 +335,7 @@ def plain(value: Any, what: str) -> Any:
         raise Complaint(f"{what} gives a {type(value).__name__} that is not plain data") from None
     except RecursionError:
         raise Complaint(f"{what} gives a value that is nested too deeply") from None
+
+
+BARE = Environment({})
+"""For reading templates, and for what every template has: filters, tests, globals."""

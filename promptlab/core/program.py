@@ -17,16 +17,18 @@ from functools import lru_cache
 from typing import Any, Literal
 
 import jinja2
-from jinja2 import nodes
 
 from promptlab.core import schema
 from promptlab.core.constraint import Constraint
 from promptlab.core.formats import SUFFIXES, parse_file
-from promptlab.core.language import CALL, TAPE, Environment, generated, tags, with_lists
+from promptlab.core.language import CALL, TAPE, Environment, generated, with_lists
 from promptlab.core.prompt import Prompt, complete
+from promptlab.core.source import Source, read_source
 from promptlab.core.tape import MAX_CALLS, Ask, Message, Reel, Return, Stop, Tape, Transcript
 from promptlab.core.templates import Complaint, syntax_error, template_error
 from promptlab.errors import InputError, Problem, RenderError, SourceError
+
+NOT_LITERAL = "include, import and extends take a literal name, so that a version's hash covers all that it uses"
 
 __all__ = ["Ask", "Message", "Reference", "Transcript", "messages_text", "references", "step"]
 
@@ -97,39 +99,28 @@ class Reference:
     """Whether the template goes on where it is not there: `ignore missing`, or one of several names."""
 
 
-def references(source: str, file: str, first_line: int = 1) -> tuple[Reference, ...]:
-    """Name what a body includes, imports, extends or calls, each once, in order.
+def references(template: str, file: str, first_line: int = 1) -> tuple[Reference, ...]:
+    """Name what a template includes, imports, extends or calls, each once, in order.
 
     Raises SourceError when it cannot be read, or names one by anything but a literal text.
     """
-    tree = _parse(source, file, first_line)
-    found = [*_included(tree, file), *_called(tree)]
+    source = read_source(template, file, first_line)
     once: dict[tuple[str, str], Reference] = {}
-    for reference in sorted(found, key=lambda r: (r.optional, r.line)):
+    for reference in sorted([*_included(source), *_called(source)], key=lambda r: (r.optional, r.line)):
         once.setdefault((reference.kind, reference.name), reference)
     return tuple(sorted(once.values(), key=lambda r: r.line))
 
 
-def _included(tree: nodes.Template, file: str) -> Iterator[Reference]:
-    for node in tree.find_all((nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)):
-        target = node.template  # type: ignore[attr-defined]
-        names = target.items if isinstance(target, nodes.List | nodes.Tuple) else [target]
-        for name in names:
-            if not (isinstance(name, nodes.Const) and isinstance(name.value, str)):
-                message = (
-                    "include, import and extends take a literal name, so that a version's hash covers all that it uses"
-                )
-                raise SourceError([Problem(file, node.lineno, 0, message)])
-            optional = len(names) > 1 or getattr(node, "ignore_missing", False)
-            yield Reference("include", name.value, node.lineno, optional)
+def _included(source: Source) -> Iterator[Reference]:
+    for each in source.inclusions:
+        for name in each.names:
+            if name is None:
+                raise SourceError([Problem(source.file, each.line, source.column(each.line, ""), NOT_LITERAL)])
+            yield Reference("include", name, each.line, each.optional)
 
 
-def _called(tree: nodes.Template) -> Iterator[Reference]:
-    for tag in tags(tree):
-        if tag.kind == "call_prompt":
-            target = tag.node.args[1]
-            assert isinstance(target, nodes.Const)
-            yield Reference("call", target.value, tag.line)
+def _called(source: Source) -> Iterator[Reference]:
+    return (Reference("call", tag.target, tag.line) for tag in source.tags if tag.kind == "call_prompt")
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,14 +177,15 @@ def _compile(file: str, body: str, body_line: int, partials: tuple[tuple[str, st
     """Compile a prompt and what it includes. Raises SourceError."""
     # Empty lines stand for the front matter, so that line numbers are those of the file.
     sources = {file: "\n" * (body_line - 1) + body, **{name: text for name, text in partials if name != file}}
-    trees = _reachable(file, sources)
-    sources = {name: sources[name] for name in trees}
-    names = generated(trees.values())
+    read = _reachable(file, sources)
+    sources = {name: sources[name] for name in read}
+    tags = [tag for source in read.values() for tag in source.tags]
+    names = generated(tags)
     late = with_lists(names)
     if clash := sorted(name for name in names if f"{name}_all" in names):
         message = f"{clash[0]}_all is a generation, and the list of all answers to {clash[0]}; rename one of them"
         raise SourceError([Problem(file, 0, 0, message)])
-    kinds = {tag.kind for tree in trees.values() for tag in tags(tree)}
+    kinds = {tag.kind for tag in tags}
     environment = Environment(sources, late, file)
     try:
         for each in sources:
@@ -201,37 +193,24 @@ def _compile(file: str, body: str, body_line: int, partials: tuple[tuple[str, st
         template = environment.get_template(file)
     except jinja2.TemplateSyntaxError as error:
         raise syntax_error(error, sources, file) from None
-    except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError) as error:
+    except (RecursionError, MemoryError):
+        raise SourceError([Problem(file, 0, 0, "the template is nested too deeply")]) from None
+    except (SyntaxError, ValueError, OverflowError) as error:
         raise SourceError([Problem(file, 0, 0, f"the template cannot be compiled: {type(error).__name__}")]) from None
     return _Program(file, frozenset(sources), template, late, "generate" in kinds, "begin" in kinds)
 
 
-def _reachable(file: str, sources: Mapping[str, str]) -> dict[str, nodes.Template]:
-    """The syntax trees of a file and of all that it includes, directly or not; what it calls is another program."""
-    trees: dict[str, nodes.Template] = {}
+def _reachable(file: str, sources: Mapping[str, str]) -> dict[str, Source]:
+    """A file and all that it includes, directly or not; what it calls is another program."""
+    found: dict[str, Source] = {}
     waiting = [file]
     while waiting:
         each = waiting.pop()
-        if each in trees or each not in sources:
+        if each in found or each not in sources:
             continue
-        trees[each] = _parse(sources[each], each)
-        waiting += [r.name for r in references(sources[each], each) if r.kind == "include"]
-    return trees
-
-
-_BARE = Environment({})
-
-
-@lru_cache(maxsize=256)
-def _parse(source: str, file: str, first_line: int = 1) -> nodes.Template:
-    """Read a template. Nobody changes the tree: it is kept."""
-    text = "\n" * (first_line - 1) + source
-    try:
-        return _BARE.parse(text, file, file)
-    except jinja2.TemplateSyntaxError as error:
-        raise syntax_error(error, {file: text}, file) from None
-    except (RecursionError, MemoryError):
-        raise SourceError([Problem(file, 0, 0, "the template is nested too deeply")]) from None
+        found[each] = read_source(sources[each], each)
+        waiting += [name for _, name in found[each].includes]
+    return found
 
 
 def messages_text(messages: Iterable[Message]) -> str:

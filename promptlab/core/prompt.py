@@ -35,6 +35,8 @@ class Input:
     name: str
     schema: Schema
     required: bool
+    place: tuple[int, int] = field(default=(0, 0), compare=False)
+    """Line and column of its declaration; 0 where they are not known."""
 
     @property
     def description(self) -> str:
@@ -66,6 +68,8 @@ class Prompt:
     """Sources of all that it includes and calls, directly or not, by their paths below prompts/."""
     output: Constraint | None = None
     """What the output must be; None for any text."""
+    output_place: tuple[int, int] = field(default=(0, 0), compare=False)
+    """Line and column that say so."""
     suffix: str = SUFFIX
     """What the file's name ends in."""
     label: str = ""
@@ -104,6 +108,17 @@ def parse(source: str, name: str) -> Prompt:
 
     Raises SourceError with every problem in the front matter. The body is not looked at.
     """
+    prompt, problems = examine(source, name)
+    if problems:
+        raise SourceError(sorted(problems, key=lambda p: (p.line, p.column)))
+    return prompt
+
+
+def examine(source: str, name: str) -> tuple[Prompt, list[Problem]]:
+    """Read as much of a prompt file as can be read, and say what cannot.
+
+    Raises SourceError when the front matter is no YAML at all.
+    """
     file = name + SUFFIX
     if len(source) > MAX_CHARS:
         raise SourceError([Problem(file, 0, 0, f"is larger than {MAX_CHARS:,} characters")])
@@ -126,19 +141,20 @@ def parse(source: str, name: str) -> Prompt:
     inputs = _inputs(document, head.get("inputs") or {}, problems)
     options = _options(document, head.get("options") or {}, problems)
     output = _output(document, head.get("output", "text"), problems)
-    if problems:
-        raise SourceError(sorted(problems, key=lambda p: (p.line, p.column)))
-    return Prompt(
+    description = head.get("description", "")
+    prompt = Prompt(
         name=name,
         source=source,
         body=body,
         body_line=body_line,
-        description=head.get("description", "").strip(),
+        description=description.strip() if isinstance(description, str) else "",
         inputs=inputs,
         options=options,
         metadata=head.get("metadata") or {},
         output=output,
+        output_place=document.marks.get(("output",), (0, 0)),
     )
+    return prompt, problems
 
 
 def split(source: str, file: str) -> tuple[str, str, int]:
@@ -169,6 +185,8 @@ def _inputs(document: yamltext.Document, entries: Any, problems: list[Problem]) 
         except schema.SchemaError as error:
             name = schema.shorten(key if key.isprintable() else repr(key))
             problems.append(document.problem((*path, *error.path), f"input {name}: {error}"))
+            if word := re.match(r"[A-Za-z][A-Za-z0-9_]*", key):  # so that it is not called undefined, too
+                inputs.setdefault(word[0], Input(word[0], {}, True, document.marks.get(path, (0, 0))))
             continue
         if field.name.startswith("_"):
             problems.append(document.problem(path, f"input {field.name}: names that begin with _ are for promptlab"))
@@ -177,7 +195,7 @@ def _inputs(document: yamltext.Document, entries: Any, problems: list[Problem]) 
         if field.name in inputs:
             problems.append(document.problem(path, f"input {field.name} is declared twice"))
         # Whether the schema itself is sound, and the default fits, is checked where schemas are applied.
-        inputs[field.name] = Input(field.name, field.schema, field.required)
+        inputs[field.name] = Input(field.name, field.schema, field.required, document.marks.get(path, (0, 0)))
     return tuple(inputs.values())
 
 
@@ -222,14 +240,8 @@ def complete(prompt: Prompt, given: Mapping[str, Any]) -> dict[str, Any]:
     Raises InputError naming every value that is missing, unknown or of the wrong type, and SourceError where the
     prompt's own types are unsound. A schema may hold a pattern that never ends: call this where it can be killed.
     """
-    wrong = [f"{i.name}: {reason}" for i in prompt.inputs if (reason := schema.check_schema(i.schema))]
-    wrong += [
-        f"{i.name}: the default {reason}"
-        for i in prompt.inputs
-        if not wrong and "default" in i.schema and (reason := schema.check(i.default, i.schema))
-    ]
-    if wrong:
-        raise SourceError(Problem(prompt.file, 0, 0, f"input {reason}") for reason in wrong)
+    if wrong := unsound(prompt):
+        raise SourceError(wrong)
     known = {i.name for i in prompt.inputs}
     given = {name: value for name, value in given.items() if value is not None or not _may_be_absent(prompt, name)}
     problems = [f"there is no input {schema.shorten(name)!r}" for name in given if name not in known]
@@ -242,6 +254,23 @@ def complete(prompt: Prompt, given: Mapping[str, Any]) -> dict[str, Any]:
     if problems:
         raise InputError(f"{prompt.name}: {'; '.join(problems)}", hint=f"It takes {prompt.signature}")
     return {i.name: given.get(i.name, i.default) for i in prompt.inputs}
+
+
+def unsound(prompt: Prompt) -> list[Problem]:
+    """What is wrong with the types of a prompt: schemas that are none, defaults that do not fit theirs.
+
+    A schema may hold a pattern that never ends: call this where it can be killed.
+    """
+    problems = []
+    for each in prompt.inputs:
+        reason = schema.check_schema(each.schema)
+        if reason is None and "default" in each.schema and (misfit := schema.check(each.default, each.schema)):
+            reason = f"the default {misfit}"
+        if reason:
+            problems.append(Problem(prompt.file, *each.place, f"input {each.name}: {reason}"))
+    if prompt.output and prompt.output.kind == "schema" and (reason := schema.check_schema(prompt.output.value)):
+        problems.append(Problem(prompt.file, *prompt.output_place, f"output: {reason}"))
+    return problems
 
 
 def _may_be_absent(prompt: Prompt, name: str) -> bool:

@@ -14,6 +14,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 Schema = Mapping[str, Any]
@@ -210,10 +211,21 @@ def _nullable(schema: dict[str, Any]) -> dict[str, Any]:
 
 def check_schema(schema: Schema) -> str | None:
     """Say what is wrong with a JSON Schema, or None."""
+    # Most schemas differ in their words only, and checking one is slow.
+    words = [key for key in ("description", "default") if isinstance(schema.get(key), str)]
+    try:
+        text = json.dumps({k: v for k, v in schema.items() if k not in words})
+    except (TypeError, ValueError, RecursionError):
+        return "not a JSON Schema: it is not plain data"
+    return _check_schema(text)
+
+
+@lru_cache(maxsize=1024)
+def _check_schema(text: str) -> str | None:
     import jsonschema  # here because it is slow to import
 
     try:
-        jsonschema.Draft202012Validator.check_schema(schema)
+        jsonschema.Draft202012Validator.check_schema(json.loads(text))
     except jsonschema.SchemaError as error:
         return f"not a JSON Schema: {_one_line(error.message)}"
     return None

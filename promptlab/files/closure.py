@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from promptlab.core.formats import SUFFIXES, parse_file
+from promptlab.core.formats import SUFFIXES, template_of
 from promptlab.core.program import Reference
 from promptlab.core.prompt import NAME, Prompt
 from promptlab.core.schema import shorten
-from promptlab.errors import Problem, SourceError
-from promptlab.files.folder import name_of
+from promptlab.core.tagcheck import may_be_included
+from promptlab.errors import Problem, PromptlabError, SourceError
 from promptlab.sandbox import Sandbox
 
 MAX_USED = 200
@@ -34,17 +34,14 @@ class References:
     """Reads what templates refer to, each template once."""
 
     def __init__(self, sandbox: Sandbox) -> None:
-        self._sandbox = sandbox
+        self.sandbox = sandbox
         self._known: dict[tuple[str, str], tuple[Reference, ...]] = {}
 
     def of(self, source: str, file: str) -> tuple[Reference, ...]:
         """What a file refers to. Raises SourceError, and RenderError when it takes too long to read."""
         if (source, file) not in self._known:
-            body, line = source, 1
-            if name_of(file) is not None:
-                prompt = parse_file(source, file)
-                body, line = prompt.body, prompt.body_line
-            self._known[source, file] = self._sandbox.references(body, file, line)
+            template, line = template_of(source, file)
+            self._known[source, file] = self.sandbox.references(template, file, line)
         return self._known[source, file]
 
     def closure(self, prompt: Prompt, read: Read) -> Closure:
@@ -66,6 +63,31 @@ class References:
                 raise SourceError([Problem(asker, reference.line, 0, reason)])
         return Closure(dict(sorted(found.items())), frozenset(asked))
 
+    def gather(self, file: str, source: str, read: Read) -> tuple[dict[str, str], list[Problem]]:
+        """A file and whatever can be found of all that it uses, and why some of it cannot be read.
+
+        What is not there, or refers to nothing that can be read, is for the checker to tell.
+        """
+        found = {file: source}
+        problems: list[Problem] = []
+        waiting = [file]
+        while waiting and len(found) <= MAX_USED:
+            each = waiting.pop()
+            try:
+                references = self.of(found[each], each)
+            except PromptlabError:
+                continue
+            for path in [p for r in references for p in paths(r) if p not in found]:
+                try:
+                    text = read(path)
+                except SourceError as error:
+                    problems += error.problems
+                    text = None
+                if text is not None:
+                    found[path] = text
+                    waiting.append(path)
+        return found, problems
+
 
 def find(name: str, read: Read) -> tuple[str, str] | None:
     """The path of a prompt's file, below prompts/, and its text; None where there is none. Raises SourceError."""
@@ -80,7 +102,7 @@ def paths(reference: Reference) -> Iterator[str]:
     """Where what a reference names can lie, below prompts/; nowhere when it is not a name of that kind."""
     if reference.kind == "call":
         yield from (reference.name + suffix for suffix in SUFFIXES)
-    elif _may_be_included(reference.name):
+    elif may_be_included(reference.name):
         yield reference.name
 
 
@@ -92,11 +114,6 @@ def missing(reference: Reference, found: dict[str, str]) -> str | None:
         if len(present) > 1:
             return f"calls {name}, which is both {' and '.join(present)}; rename one of them"
         return None if present else f"calls {name}, which is not in prompts/"
-    if not _may_be_included(reference.name):
+    if not may_be_included(reference.name):
         return f"includes {name}, but only files whose name begins with _ can be included, from inside prompts/"
     return None if present or reference.optional else f"includes {name}, which is not in prompts/"
-
-
-def _may_be_included(name: str) -> bool:
-    inside = ".." not in name.split("/") and not name.startswith("/")
-    return inside and name.rpartition("/")[2].startswith("_")

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from promptlab.core.formats import SUFFIXES
-from promptlab.core.prompt import NAME
+from promptlab.core.prompt import NAME, SUFFIX
 from promptlab.errors import Problem, SourceError
 
 MAX_BYTES = 1024 * 1024
@@ -32,6 +32,10 @@ class Folder:
             if len(found) > MAX_FILES:
                 raise SourceError([Problem(str(self.path), 0, 0, f"holds more than {MAX_FILES:,} prompts")])
         return sorted(found)
+
+    def partials(self) -> list[str]:
+        """Paths of the files whose name begins with `_` and that hold templates, sorted. Raises SourceError."""
+        return sorted(f for f in self._walk() if f.rpartition("/")[2].startswith("_") and f.endswith(SUFFIX))
 
     def read(self, relative: str) -> str | None:
         """Read a file; None when there is none. Raises SourceError when it is no text file inside the library."""

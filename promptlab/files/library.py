@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from promptlab.core.checker import Finding
 from promptlab.core.formats import parse_file
 from promptlab.core.prompt import Prompt
 from promptlab.core.schema import shorten
-from promptlab.errors import NotFound, UsageError
+from promptlab.errors import NotFound, Problem, PromptlabError, SourceError, UsageError
 from promptlab.files.closure import References, find
 from promptlab.files.folder import Folder
 from promptlab.files.versions import Versions
@@ -59,6 +60,34 @@ class Library:
         name, at, version = reference.partition("@")
         return self.versions.load(name, version) if at else self._working_copy(name)
 
+    def check(self, name: str) -> list[Finding]:
+        """Say everything that is wrong with a prompt as it lies on the disk. Raises NotFound."""
+        try:
+            file, text = self._file(name)
+        except SourceError as error:
+            return _findings(error.problems)
+        return self._check(file, text)
+
+    def check_partials(self) -> list[Finding]:
+        """Say what is wrong with partials by themselves; their names are checked with the prompts that use them."""
+        found = []
+        for file in self.disk.partials():
+            try:
+                text = self.disk.read(file) or ""
+            except SourceError as error:
+                found += _findings(error.problems)
+            else:
+                found += self._check(file, text)
+        return found
+
+    def _check(self, file: str, text: str) -> list[Finding]:
+        files, problems = self.references.gather(file, text, self.disk.read)
+        try:
+            return [*_findings(problems), *self.references.sandbox.check(file, files)]
+        except PromptlabError as error:  # it takes too long, or too much
+            reason = error.message.removeprefix(f"{file}: ")
+            return [*_findings(problems), Finding(file, 0, 0, reason)]
+
     def _working_copy(self, name: str) -> Prompt:
         prompt = self._read(name)
         prompt = prompt.with_partials(self.references.closure(prompt, self.disk.read).sources)
@@ -90,3 +119,7 @@ class Library:
         if close:
             return f"Did you mean {' or '.join(close)}?"
         return f"There are {', '.join(names[:12])}{', …' if len(names) > 12 else ''}" if names else "It holds none yet"
+
+
+def _findings(problems: Iterable[Problem]) -> list[Finding]:
+    return [Finding(p.file, p.line, p.column, p.message) for p in problems]

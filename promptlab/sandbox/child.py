@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from promptlab.core import chat, program
+from promptlab.core import chat, checker, program
 from promptlab.core.constraint import Constraint
 from promptlab.core.program import Ask, Message
 from promptlab.core.prompt import Input, Prompt, complete
@@ -88,7 +88,19 @@ def _chat(request: Mapping[str, Any]) -> list[Any]:
     return list(chat.render(request["template"], messages, bos=request["bos"], eos=request["eos"]))
 
 
-_OPERATIONS = {"load": _load, "step": _step, "complete": _complete, "references": _references, "chat": _chat}
+def _check(request: Mapping[str, Any]) -> list[Any]:
+    found = checker.check(request["file"], request["files"])
+    return [[f.file, f.line, f.column, f.message, f.severity] for f in found]
+
+
+_OPERATIONS = {
+    "load": _load,
+    "step": _step,
+    "complete": _complete,
+    "references": _references,
+    "check": _check,
+    "chat": _chat,
+}
 
 
 def _prompt(data: Mapping[str, Any]) -> Prompt:
@@ -103,6 +115,7 @@ def _prompt(data: Mapping[str, Any]) -> Prompt:
         data["options"],
         partials=data["partials"],
         output=data["output"] and Constraint(*data["output"]),
+        output_place=data["output_place"],
         suffix=data["suffix"],
     )
 

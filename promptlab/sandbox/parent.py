@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from promptlab.core.checker import Finding
 from promptlab.core.constraint import Constraint
 from promptlab.core.program import Ask, Message, Reference, Transcript
 from promptlab.core.prompt import Prompt
@@ -87,6 +88,10 @@ class Sandbox:
         """Name what a template includes and calls: `core.program.references`."""
         found = self._request("references", file, source=source, first_line=first_line)
         return tuple(Reference(*each) for each in found)
+
+    def check(self, file: str, files: Mapping[str, str]) -> tuple[Finding, ...]:
+        """Say what is wrong with a prompt, or a partial: `core.checker.check`."""
+        return tuple(Finding(*each) for each in self._request("check", file, files=files))
 
     def chat(self, template: str, messages: Sequence[Message], *, bos: str, eos: str) -> tuple[str, bool]:
         """Render a model's chat template: `core.chat.render`."""
@@ -234,9 +239,10 @@ def _sent(prompt: Prompt) -> dict[str, Any]:
         "suffix": prompt.suffix,
         "body": prompt.body,
         "body_line": prompt.body_line,
-        "inputs": [[i.name, i.schema, i.required] for i in prompt.inputs],
+        "inputs": [[i.name, i.schema, i.required, i.place] for i in prompt.inputs],
         "options": dict(prompt.options),
         "output": prompt.output and [prompt.output.kind, prompt.output.value],
+        "output_place": prompt.output_place,
         "partials": dict(prompt.partials),
     }
 

@@ -304,10 +304,10 @@ def test_wrong_values(given: dict[str, Any], message: str) -> None:
 @pytest.mark.parametrize(
     ("inputs", "problem"),
     [
-        ("a: {type: string, minLength: x}", "p.jinja: input a: not a JSON Schema: 'x' is not of type 'integer'"),
-        ("a: {type: string, pattern: '('}", "p.jinja: input a: not a JSON Schema: '(' is not a 'regex'"),
-        ("a: {type: integer, default: x}", "p.jinja: input a: the default 'x' is not of type 'integer'"),
-        ("a: {type: string, $ref: 'http://x/', default: x}", "p.jinja: input a: the default its schema refers to"),
+        ("a: {type: string, minLength: x}", "p.jinja:3:3: input a: not a JSON Schema: 'x' is not of type 'integer'"),
+        ("a: {type: string, pattern: '('}", "p.jinja:3:3: input a: not a JSON Schema: '(' is not a 'regex'"),
+        ("a: {type: integer, default: x}", "p.jinja:3:3: input a: the default 'x' is not of type 'integer'"),
+        ("a: {type: string, $ref: 'http://x/', default: x}", "p.jinja:3:3: input a: the default its schema refers to"),
     ],
 )
 def test_unsound_types_are_the_files_fault(inputs: str, problem: str) -> None:
