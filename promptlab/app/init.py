@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from promptlab.core.schema import shorten
-from promptlab.errors import StoreError, UsageError
+from promptlab.errors import UsageError
 from promptlab.files.paths import shipped_library
+from promptlab.files.writing import write_new
 
 HELLO = """\
 ---
@@ -64,24 +65,5 @@ def init_library(folder: Path) -> Made:
         "models.yaml": (shipped_library() / "models.yaml").read_text("utf-8"),
         ".gitignore": IGNORE,
     }
-    created = [name for name, text in files.items() if _write_new(folder / name, text)]
+    created = [name for name, text in files.items() if write_new(folder / name, text)]
     return Made(str(folder.resolve()), tuple(created), tuple(name for name in files if name not in created))
-
-
-def _write_new(path: Path, text: str) -> bool:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("x", encoding="utf-8") as file:
-            try:
-                file.write(text)
-                file.flush()
-            except BaseException:  # half a file would be kept as it is by the next `init`
-                path.unlink(missing_ok=True)
-                raise
-    except FileExistsError:
-        if not path.parent.is_dir():
-            raise UsageError(f"{path.parent} is in the way: it is not a folder") from None
-        return False
-    except OSError as error:
-        raise StoreError(f"{path} cannot be written: {error.strerror}") from None
-    return True

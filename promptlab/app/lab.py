@@ -13,7 +13,7 @@ from promptlab.engine.backend import Backend
 from promptlab.files.library import Library
 from promptlab.files.models import read_models
 from promptlab.files.paths import data_dir, find_library, shipped_library, working_folder
-from promptlab.files.store import FOLDER, Store
+from promptlab.files.store import Store
 from promptlab.sandbox import Sandbox
 
 
@@ -23,7 +23,7 @@ class Lab:
     def __init__(self, root: Path, make_backend: Callable[[], Backend]) -> None:
         self.root = root
         self.sandbox = Sandbox()
-        self.library = Library(root, self.sandbox, lambda: history_folder(root) / FOLDER)
+        self.library = Library(root, self.sandbox, lambda: history_folder(root))
         self.sequences = itertools.count(1)
         """Names for sequences, never used twice."""
         self._make_backend = make_backend

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from promptlab.app.lab import Lab
 from promptlab.app.models import one_model
-from promptlab.app.run import POLL_S, read_inputs, write
+from promptlab.app.run import POLL_S, complete_inputs, write
 from promptlab.core import schema
 from promptlab.core.events import Failed, Ready, Vocabulary
 from promptlab.core.job import Model
-from promptlab.core.program import Ask, Message
-from promptlab.core.prompt import Input
-from promptlab.errors import EngineError, ModelMissing, PromptlabError
+from promptlab.core.program import Ask, Message, Transcript
+from promptlab.core.prompt import Input, Prompt
+from promptlab.core.schema import shorten
+from promptlab.errors import EngineError, ModelMissing, PromptlabError, UsageError
 from promptlab.files.folder import Folder
 from promptlab.files.gguf import check_header
 from promptlab.files.library import Entry
 from promptlab.files.models import present
 from promptlab.files.paths import find_library, working_folder
+from promptlab.files.versions import Logged
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,14 +115,34 @@ def render_prompt(lab: Lab, name: str, given: Mapping[str, Any], model: str | No
     Takes the engine's events while it waits for the model: not for use while a run goes on.
     Raises UsageError, RenderError and EngineError.
     """
-    prompt = lab.library.load(name)
-    inputs = lab.sandbox.complete(prompt, read_inputs(prompt, given))
-    chosen = _on_disk(lab, model) if model is not None else None
-    step = lab.sandbox.step(prompt, inputs, ())
-    if chosen is None or not isinstance(step, Ask):
+    return render_prompts(lab, [lab.library.load(name)], given, model)[0]
+
+
+def render_prompts(
+    lab: Lab, prompts: Sequence[Prompt], given: Mapping[str, Any], model: str | None = None
+) -> list[Rendered]:
+    """The same for several prompts with the same values. Raises UsageError, RenderError and EngineError."""
+    inputs = [complete_inputs(lab, prompt, given, prompts) for prompt in prompts]
+    steps = [lab.sandbox.step(prompt, values, ()) for prompt, values in zip(prompts, inputs, strict=True)]
+    if model is None:
+        return [Rendered(step.messages) for step in steps]
+    chosen, path = _on_disk(lab, model)
+    vocabulary = _load(lab, chosen, path)
+    return [_as_read(lab, chosen, vocabulary, step) for step in steps]
+
+
+def _as_read(lab: Lab, model: Model, vocabulary: Vocabulary, step: Ask | Transcript) -> Rendered:
+    if not isinstance(step, Ask):
         return Rendered(step.messages)
-    formatted = write(lab.sandbox, chosen[0], _load(lab, *chosen), step.messages)
-    return Rendered(step.messages, formatted.text, lab.backend.tokenize(chosen[0].name, formatted.segments))
+    formatted = write(lab.sandbox, model, vocabulary, step.messages)
+    return Rendered(step.messages, formatted.text, lab.backend.tokenize(model.name, formatted.segments))
+
+
+def log_prompt(lab: Lab, name: str) -> list[Logged]:
+    """The versions of a prompt, the newest first. Raises NotFound, and UsageError where they cannot be counted."""
+    if "@" in name:
+        raise UsageError(f"{shorten(name)}: a log is of all versions; name the prompt without @")
+    return lab.library.log(name)
 
 
 def prompt_names(library: Path | None) -> list[str]:

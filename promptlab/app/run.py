@@ -7,7 +7,7 @@ a record of each job. A job that fails is a record with an error; its neighbours
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -57,6 +57,7 @@ class Request:
     """What to run."""
 
     prompts: tuple[str, ...]
+    """Names, each perhaps with a version: `explain@3`."""
     models: tuple[str, ...] = ()
     """Names, with `all` for every model on disk; none means the default ones."""
     inputs: Mapping[str, Any] = field(default_factory=dict)
@@ -75,7 +76,7 @@ def prepare(lab: Lab, request: Request) -> Run:
     """
     prompts = [lab.library.load(name) for name in request.prompts]
     models = select_models(lab.models, request.models)
-    cells = [(p, lab.sandbox.complete(p, read_inputs(p, request.inputs))) for p in prompts]
+    cells = [(p, complete_inputs(lab, p, request.inputs, prompts)) for p in prompts]
     jobs = expand(cells, models, request.samples, request.options)
     for job in jobs[:: request.samples]:
         job.options()
@@ -90,6 +91,20 @@ def prepare(lab: Lab, request: Request) -> Run:
     if request.log:
         _ = lab.store  # a history that cannot be opened is said now, not after the answers
     return Run(lab, jobs, request.log)
+
+
+def complete_inputs(
+    lab: Lab, prompt: Prompt, given: Mapping[str, Any], beside: Sequence[Prompt] = ()
+) -> dict[str, Any]:
+    """Read typed values, check them, and fill in defaults.
+
+    A value that a prompt has no input for is not its fault where one of those `beside` it takes it: versions of a
+    prompt may differ in their inputs. Raises InputError and SourceError.
+    """
+    known = {i.name for i in prompt.inputs}
+    elsewhere = {i.name for other in beside for i in other.inputs} - known
+    mine = {name: value for name, value in given.items() if name not in elsewhere}
+    return lab.sandbox.complete(prompt, read_inputs(prompt, mine))
 
 
 def read_inputs(prompt: Prompt, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
@@ -41,6 +42,15 @@ def print_json(value: Any, *, indent: int | None = 2) -> None:
 
     unicode = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
     print(dumps(value, indent=indent, ascii_only=not unicode), flush=True)
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Print lines that are data for other programs: nothing is cut or styled."""
+    from promptlab.core.text import sanitize_line
+
+    for line in lines:
+        print(sanitize_line(line))
+    sys.stdout.flush()
 
 
 def print_page(text: Text) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+import os
+from dataclasses import asdict, replace
 from typing import Annotated
 
 import typer
 
-from promptlab.cli.output import print_grid, print_json, print_page
+from promptlab.cli.output import print_grid, print_json, print_lines, print_page, say
 from promptlab.cli.paths import Json
 from promptlab.cli.state import lab, library_of
+from promptlab.errors import Exit
 
 app = typer.Typer(help="The prompts of the library.", rich_markup_mode=None, no_args_is_help=False)
 
@@ -29,7 +31,15 @@ def complete_model(context: typer.Context, incomplete: str) -> list[str]:
     return [before + comma + name for name in model_names(library_of(context)) if name.startswith(last)]
 
 
-Name = Annotated[str, typer.Argument(metavar="NAME", autocompletion=complete)]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="A prompt: explain.", autocompletion=complete)]
+Version = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME[@VERSION]",
+        help="A prompt as it lies on the disk, or a version of it: explain@3, explain@HEAD~2, explain@v1.0.",
+        autocompletion=complete,
+    ),
+]
 Vars = Annotated[
     list[str],
     typer.Option("--var", metavar="NAME=VALUE", help="A value; NAME=@FILE reads it, NAME=- from standard input."),
@@ -52,7 +62,7 @@ def list_(context: typer.Context, json: Json = False) -> None:
 
 
 @app.command("show")
-def show(context: typer.Context, name: Name, json: Json = False) -> None:
+def show(context: typer.Context, name: Version, json: Json = False) -> None:
     """Show a prompt: its signature, inputs, hash and source."""
     from promptlab.app.prompts import show_prompt
     from promptlab.views.pages import prompt_page
@@ -63,7 +73,14 @@ def show(context: typer.Context, name: Name, json: Json = False) -> None:
         print_json(found)
         return
     state = {None: None, True: "changed since that commit", False: "as in that commit"}[found.dirty]
-    facts = {"hash": found.hash, "commit": found.commit, "working copy": state, "options": dict(found.options)}
+    version = found.label if found.label != found.name else None
+    facts = {
+        "version": version,
+        "hash": found.hash,
+        "commit": found.commit,
+        "working copy": None if "@" in name else state,
+        "options": dict(found.options),
+    }
     inputs = [(i.name, i.type, i.description) for i in found.inputs]
     print_page(
         prompt_page(
@@ -77,10 +94,127 @@ def show(context: typer.Context, name: Name, json: Json = False) -> None:
     )
 
 
+@app.command("check")
+def check(
+    context: typer.Context,
+    names: Annotated[
+        list[str],
+        typer.Argument(metavar="[NAME...]", help="Prompts; all of them unless given.", autocompletion=complete),
+    ] = [],  # noqa: B006  (typer copies it)
+    strict: Annotated[bool, typer.Option("--strict", help="Let warnings fail too.")] = False,
+    json: Json = False,
+) -> None:
+    """Find what is wrong with prompts, without any model: every problem at once, as file:line:column: message."""
+    from promptlab.app.check import check_prompts
+
+    with lab(context) as here:
+        checked = check_prompts(here, names)
+        folder = os.path.relpath(here.library.folder)
+    found = [replace(f, file=f"{folder}/{f.file}") for f in checked.findings]
+    if json:
+        print_json([asdict(f) for f in found])
+    else:
+        print_lines(map(str, found))
+        counts = f"{checked.errors} errors, {checked.warnings} warnings" if found else "nothing is wrong"
+        say(f"{checked.prompts} {'prompt' if checked.prompts == 1 else 'prompts'} checked: {counts}")
+    if checked.errors or (strict and checked.warnings):
+        raise typer.Exit(Exit.ERROR)
+
+
+@app.command("log")
+def log(context: typer.Context, name: Name, json: Json = False) -> None:
+    """List the versions of a prompt: the commits that changed it, or something that it uses; the newest first."""
+    from promptlab.app.prompts import log_prompt
+    from promptlab.views.table import grid
+
+    with lab(context) as here:
+        rows = log_prompt(here, name)
+    if json:
+        print_json([asdict(row) for row in rows])
+        return
+    moved = len({r.file for r in rows}) > 1
+    lines = [
+        (
+            f"{name}@{r.number}",
+            r.commit[:10],
+            r.date[:16].replace("T", " "),
+            r.hash[:10],
+            *([r.file] if moved else []),
+            r.subject,
+        )
+        for r in rows
+    ]
+    headers = ("VERSION", "COMMIT", "DATE", "HASH", *(["FILE"] if moved else []), "SUBJECT")
+    print_grid(grid(headers, lines, cut_last=True), "no versions")
+
+
+@app.command("diff")
+def diff(
+    context: typer.Context,
+    old: Annotated[
+        str, typer.Argument(metavar="OLD", help="A version: explain@1, explain@v1.0.", autocompletion=complete)
+    ],
+    new: Annotated[
+        str | None,
+        typer.Argument(metavar="[NEW]", help="The other one; unless given, the working copy.", autocompletion=complete),
+    ] = None,
+    rendered: Annotated[
+        bool, typer.Option("--rendered", "-r", help="Compare the messages that a model would see.")
+    ] = False,
+    var: Vars = [],  # noqa: B006
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            "-m",
+            metavar="MODEL",
+            help="Compare the exact text that it reads, and count its tokens.",
+            autocompletion=complete_model,
+        ),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Show what changed between two versions of a prompt: in its files, or with --rendered, --var or --model in what a
+    model would see.
+    """
+    from promptlab.app.diff import diff_rendered, diff_sources
+    from promptlab.cli.values import read_vars
+    from promptlab.views.diff import diff_page
+
+    given = read_vars(var)
+    with lab(context) as here:
+        if rendered or given or model:
+            found = diff_rendered(here, old, new, given, model)
+        else:
+            found = diff_sources(here, old, new)
+    if json:
+        print_json(found)
+    elif found.changes or found.token_change:
+        counts = (found.old.tokens, found.new.tokens)
+        tokens = None if counts[0] is None or counts[1] is None else (counts[0], counts[1])
+        changes = [(c.old, c.new, c.lines) for c in found.changes]
+        print_page(diff_page(found.old.label, found.new.label, changes, tokens))
+    else:
+        say(f"{old} and {new or 'the working copy'} are the same")
+
+
+@app.command("new")
+def new(
+    context: typer.Context, name: Annotated[str, typer.Argument(metavar="NAME", help="Of the new prompt.")]
+) -> None:
+    """Write a commented file to begin a prompt with."""
+    from promptlab.app.new import new_prompt
+
+    with lab(context) as here:
+        path = new_prompt(here, name)
+    print_lines([os.path.relpath(path)])
+    say(f"try it: `promptlab prompts render {name} --var topic=rain`")
+
+
 @app.command("render")
 def render(
     context: typer.Context,
-    name: Name,
+    name: Version,
     var: Vars = [],  # noqa: B006  (typer copies it)
     model: Annotated[
         str | None,

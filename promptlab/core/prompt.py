@@ -90,8 +90,7 @@ class Prompt:
     @property
     def hash(self) -> str:
         """The version's identity: SHA-256, in hex, over the file and everything that it includes."""
-        text = json.dumps({"source": self.source, "partials": dict(self.partials)}, sort_keys=True, ensure_ascii=False)
-        return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+        return text_hash(self.source, self.partials)
 
     @property
     def signature(self) -> str:
@@ -101,6 +100,12 @@ class Prompt:
     def with_partials(self, partials: Mapping[str, str]) -> Prompt:
         """The same prompt, with the sources of what it includes and calls."""
         return replace(self, partials=dict(partials))
+
+
+def text_hash(source: str, partials: Mapping[str, str]) -> str:
+    """SHA-256, in hex, over the text of a prompt and of everything that it uses, by their paths."""
+    text = json.dumps({"source": source, "partials": dict(partials)}, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def parse(source: str, name: str) -> Prompt:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from promptlab.core.formats import SUFFIXES, template_of
 from promptlab.core.program import Reference
-from promptlab.core.prompt import NAME, Prompt
+from promptlab.core.prompt import NAME
 from promptlab.core.schema import shorten
 from promptlab.core.tagcheck import may_be_included
 from promptlab.errors import Problem, PromptlabError, SourceError
@@ -18,16 +17,6 @@ MAX_USED = 200
 
 Read = Callable[[str], str | None]
 """From a path below prompts/ to the text of the file; None where there is none. Raises SourceError."""
-
-
-@dataclass(frozen=True, slots=True)
-class Closure:
-    """What a prompt uses."""
-
-    sources: dict[str, str]
-    """Texts by their paths below prompts/, sorted."""
-    asked: frozenset[str]
-    """All paths that were asked for, whether there is a file or not."""
 
 
 class References:
@@ -44,24 +33,25 @@ class References:
             self._known[source, file] = self.sandbox.references(template, file, line)
         return self._known[source, file]
 
-    def closure(self, prompt: Prompt, read: Read) -> Closure:
-        """Everything that a prompt uses. Raises SourceError when something is not there or cannot be read."""
+    def closure(self, file: str, source: str, read: Read) -> dict[str, str]:
+        """The texts of everything that a prompt uses, by their paths below prompts/, sorted.
+
+        Raises SourceError when something is not there or cannot be read.
+        """
         found: dict[str, str] = {}
-        asked: set[str] = set()
-        waiting = [(prompt.file, r) for r in self.of(prompt.source, prompt.file)]
+        waiting = [(file, r) for r in self.of(source, file)]
         while waiting:
             asker, reference = waiting.pop()
-            for file in paths(reference):
-                asked.add(file)
-                if file in found or (text := read(file)) is None:
+            for path in paths(reference):
+                if path in found or (text := read(path)) is None:
                     continue
                 if len(found) >= MAX_USED:
-                    raise SourceError([Problem(prompt.file, 0, 0, f"uses more than {MAX_USED} files")])
-                found[file] = text
-                waiting += [(file, r) for r in self.of(text, file)]
+                    raise SourceError([Problem(file, 0, 0, f"uses more than {MAX_USED} files")])
+                found[path] = text
+                waiting += [(path, r) for r in self.of(text, path)]
             if reason := missing(reference, found):
                 raise SourceError([Problem(asker, reference.line, 0, reason)])
-        return Closure(dict(sorted(found.items())), frozenset(asked))
+        return dict(sorted(found.items()))
 
     def gather(self, file: str, source: str, read: Read) -> tuple[dict[str, str], list[Problem]]:
         """A file and whatever can be found of all that it uses, and why some of it cannot be read.

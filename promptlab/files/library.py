@@ -13,7 +13,7 @@ from promptlab.core.schema import shorten
 from promptlab.errors import NotFound, Problem, PromptlabError, SourceError, UsageError
 from promptlab.files.closure import References, find
 from promptlab.files.folder import Folder
-from promptlab.files.versions import Versions
+from promptlab.files.versions import Logged, Versions
 from promptlab.sandbox import Sandbox
 
 
@@ -33,7 +33,7 @@ class Library:
     """The prompts of one folder."""
 
     def __init__(self, root: Path, sandbox: Sandbox, cache: Callable[[], Path | None] = lambda: None) -> None:
-        """`cache` says where what is computed from git may be kept, in a folder that is ours; None for nowhere."""
+        """`cache` names the folder whose .promptlab may keep what is found out about the history; None for nowhere."""
         self.root = root
         self.disk = Folder(root)
         self.references = References(sandbox)
@@ -52,6 +52,13 @@ class Library:
         """All prompts with their descriptions; a file that cannot be read is an entry with a problem."""
         return [self._entry(name) for name in self.names()]
 
+    def exists(self, name: str) -> bool:
+        """Whether there is a prompt of this name, readable or not."""
+        try:
+            return find(name, self.disk.read) is not None
+        except SourceError:
+            return True
+
     def load(self, reference: str) -> Prompt:
         """Read a prompt and all that it uses: `name` as it lies on the disk, `name@3` or `name@REV` from git.
 
@@ -59,6 +66,10 @@ class Library:
         """
         name, at, version = reference.partition("@")
         return self.versions.load(name, version) if at else self._working_copy(name)
+
+    def log(self, name: str) -> list[Logged]:
+        """All versions of a prompt, the newest first. Raises NotFound, and UsageError where they cannot be counted."""
+        return self.versions.log(name)
 
     def check(self, name: str) -> list[Finding]:
         """Say everything that is wrong with a prompt as it lies on the disk. Raises NotFound."""
@@ -90,8 +101,8 @@ class Library:
 
     def _working_copy(self, name: str) -> Prompt:
         prompt = self._read(name)
-        prompt = prompt.with_partials(self.references.closure(prompt, self.disk.read).sources)
-        return self.versions.place(prompt)
+        used = self.references.closure(prompt.file, prompt.source, self.disk.read)
+        return self.versions.place(prompt.with_partials(used))
 
     def _read(self, name: str) -> Prompt:
         file, text = self._file(name)

@@ -67,10 +67,11 @@ class Store:
         folder = directory / FOLDER
         path = folder / FILE
         with _errors(path):
-            _check_folder(folder)
             if create:
-                _make_folder(folder)
-            elif not path.is_file():
+                own_folder(directory)
+            else:
+                _check_folder(folder)
+            if not create and not path.is_file():
                 return cls(path, None)
             return cls(path, _connect(path, create))
 
@@ -175,6 +176,18 @@ def _check_folder(folder: Path) -> None:
         raise StoreError(
             f"{folder} is tracked by git, so the history is not kept there", hint=f"`git rm -r --cached {FOLDER}`"
         )
+
+
+def own_folder(directory: Path) -> Path:
+    """The folder .promptlab in `directory`, made where there is none.
+
+    Raises StoreError when it is a link or tracked by git, or cannot be made.
+    """
+    folder = directory / FOLDER
+    with _errors(folder):
+        _check_folder(folder)
+        _make_folder(folder)
+    return folder
 
 
 def _make_folder(folder: Path) -> None:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from promptlab.core import chat, checker, program
+from promptlab.core import chat, checker, program, textdiff
 from promptlab.core.constraint import Constraint
 from promptlab.core.program import Ask, Message
 from promptlab.core.prompt import Input, Prompt, complete
@@ -93,7 +93,12 @@ def _check(request: Mapping[str, Any]) -> list[Any]:
     return [[f.file, f.line, f.column, f.message, f.severity] for f in found]
 
 
+def _diff(request: Mapping[str, Any]) -> list[str]:
+    return textdiff.unified(request["old"], request["new"])
+
+
 _OPERATIONS = {
+    "diff": _diff,
     "load": _load,
     "step": _step,
     "complete": _complete,

@@ -28,7 +28,7 @@ MAX_REPLY = 64 * 1024 * 1024
 START_S = 60.0
 """How long a child may take to get ready, on a machine that is busy."""
 
-_LIGHT = ("references", "chat")
+_LIGHT = ("references", "chat", "diff")
 """What a child does without all that it can import."""
 
 
@@ -92,6 +92,11 @@ class Sandbox:
     def check(self, file: str, files: Mapping[str, str]) -> tuple[Finding, ...]:
         """Say what is wrong with a prompt, or a partial: `core.checker.check`."""
         return tuple(Finding(*each) for each in self._request("check", file, files=files))
+
+    def diff(self, what: str, old: str, new: str) -> list[str]:
+        """Say what changed between two texts: `core.textdiff.unified`. `what` names them in an error."""
+        found: list[str] = self._request("diff", what, old=old, new=new)
+        return found
 
     def chat(self, template: str, messages: Sequence[Message], *, bos: str, eos: str) -> tuple[str, bool]:
         """Render a model's chat template: `core.chat.render`."""

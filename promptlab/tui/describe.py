@@ -36,7 +36,7 @@ STDERR_LINES = 6
 def labels(jobs: Iterable[Job]) -> list[Content]:
     """What tells the columns apart: the model, and prompt and sample where there are several."""
     jobs = list(jobs)
-    prompts = len({job.prompt.name for job in jobs}) > 1
+    prompts = len({job.prompt.label for job in jobs}) > 1
     samples = max((job.sample for job in jobs), default=0) + 1
     return [_label(job, prompts, samples) for job in jobs]
 
@@ -45,7 +45,7 @@ def _label(job: Job, prompts: bool, samples: int) -> Content:
     # What differs stands first: a narrow column cuts the rest off.
     parts = [Content(f"{job.sample + 1}/{samples}")] if samples > 1 else []
     if prompts:
-        parts.append(show.line(job.prompt.name))
+        parts.append(show.line(job.prompt.label))
     return show.join([*parts, show.line(job.model.title or job.model.name, "bold")], " ")
 
 

@@ -14,8 +14,11 @@ DOT = " · "
 
 
 def labels(cells: Sequence[Cell]) -> list[str]:
-    """Name each job: its model; its prompt and sample where there are several. Samples count from 1 for a reader."""
-    prompts = {cell.job.prompt.name for cell in cells}
+    """Name each job: its model; its prompt, as versions are called, and its sample where there are several.
+
+    Samples count from 1 for a reader.
+    """
+    prompts = {cell.job.prompt.label for cell in cells}
     samples = max((cell.job.sample for cell in cells), default=0) + 1
     return [label(cell, len(prompts) > 1, samples) for cell in cells]
 
@@ -24,7 +27,7 @@ def label(cell: Cell, with_prompt: bool, samples: int) -> str:
     """Name one job."""
     parts = [cell.job.model.name]
     if with_prompt:
-        parts.append(cell.job.prompt.name)
+        parts.append(cell.job.prompt.label)
     if samples > 1:
         parts.append(f"sample {cell.job.sample + 1}/{samples}")
     return sanitize_line(DOT.join(parts))

@@ -84,16 +84,32 @@ def _engine(record: Record) -> str | None:
 
 
 def _step(step: Step, index: int, record: Record) -> Lines:
-    # Later steps repeat the conversation so far: show only what is new.
-    known = len(record.steps[index - 1].messages) + 1 if index else 0
     answer = Text(sanitize(step.text)) if step.text else Text("(nothing)", style="dim")
     return [
         heading(f"step {index + 1}: {step.name} (seed {step.seed})"),
-        *messages_block(step.messages[known:]),
+        *messages_block(step.messages[_known(record.steps[:index], step) :]),
         Text("== answer", style="green"),
         answer,
         Text(DOT.join(numbers([step])), style="dim"),
     ]
+
+
+def _known(before: Sequence[Step], step: Step) -> int:
+    """How many messages of a step have been shown: a later one repeats its conversation so far, and another may have
+    gone on between, of a prompt that was called.
+    """
+    return max((_shared(each, step) for each in before), default=0)
+
+
+def _shared(earlier: Step, step: Step) -> int:
+    """How much of a conversation, its answer included, stands at the beginning of a later step."""
+    said = [*earlier.messages, Message("assistant", earlier.text)]
+    if earlier.messages and earlier.messages[-1].role == "assistant":  # the answer went on from it
+        said[-2:] = [Message("assistant", earlier.messages[-1].content + earlier.text)]
+    same = 0
+    while same < min(len(said), len(step.messages)) and said[same] == step.messages[same]:
+        same += 1
+    return same if same == len(said) else 0
 
 
 def _end(record: Record) -> Lines:
