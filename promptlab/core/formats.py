@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from promptlab.core import prompty
 from promptlab.core.prompt import SUFFIX, Prompt, examine, parse, split
 from promptlab.errors import Problem
 
-SUFFIXES = (SUFFIX,)
-"""What the name of a prompt's file ends in."""
+SUFFIXES = (SUFFIX, prompty.SUFFIX)
+"""What the name of a prompt's file ends in: ours, and Microsoft's `.prompty`."""
 
 
 def parse_file(source: str, file: str) -> Prompt:
     """Read a prompt from the text of a file, by its path below prompts/. Raises SourceError."""
+    if file.endswith(prompty.SUFFIX):
+        return prompty.parse_prompty(source, file.removesuffix(prompty.SUFFIX))
     return parse(source, file.removesuffix(SUFFIX))
 
 
 def examine_file(source: str, file: str) -> tuple[Prompt, list[Problem]]:
     """Read as much of a prompt as can be read, and say what cannot. Raises SourceError when that is nothing."""
+    if file.endswith(prompty.SUFFIX):
+        return prompty.examine_prompty(source, file.removesuffix(prompty.SUFFIX))
     return examine(source, file.removesuffix(SUFFIX))
 
 
@@ -26,5 +31,8 @@ def template_of(source: str, file: str) -> tuple[str, int]:
     """
     if file.rpartition("/")[2].startswith("_"):
         return source, 1
+    if file.endswith(prompty.SUFFIX):
+        prompt = prompty.parse_prompty(source, file.removesuffix(prompty.SUFFIX))
+        return prompt.body, prompt.body_line
     _, body, line = split(source.removeprefix("\ufeff"), file)
     return body, line

@@ -115,7 +115,7 @@ def _included(source: Source) -> Iterator[Reference]:
     for each in source.inclusions:
         for name in each.names:
             if name is None:
-                raise SourceError([Problem(source.file, each.line, source.column(each.line, ""), NOT_LITERAL)])
+                raise SourceError([Problem(source.file, each.line, source.column(each.line, each.word), NOT_LITERAL)])
             yield Reference("include", name, each.line, each.optional)
 
 

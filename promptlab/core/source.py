@@ -27,6 +27,12 @@ class Inclusion:
     optional: bool
     """Whether the template goes on where a file is not there: `ignore missing`, or one of several names."""
 
+    @property
+    def word(self) -> str:
+        """The word that its tag begins with."""
+        kind = type(self.node).__name__.lower()
+        return "from" if kind == "fromimport" else kind
+
 
 @dataclass(frozen=True)
 class Source:

@@ -48,7 +48,7 @@ class TagCheck:
         for each in source.inclusions:
             for name in each.names:
                 if reason := self._wrong_include(name, each.optional):
-                    self.say(source.file, each.line, source.column(each.line, name or ""), reason)
+                    self.say(source.file, each.line, source.column(each.line, name or each.word), reason)
 
     def _wrong_include(self, name: str | None, optional: bool) -> str | None:
         if name is None:
