@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from promptlab.core.formats import SUFFIXES, parse_file
-from promptlab.core.prompt import Prompt, text_hash
+from promptlab.core.prompt import NAME, Prompt, text_hash
 from promptlab.core.schema import shorten
 from promptlab.errors import NotFound, Problem, PromptlabError, SourceError, StoreError, UsageError
 from promptlab.files import git, history
@@ -49,7 +49,8 @@ class Versions:
         self.root = root
         self._references = references
         self._cache = cache
-        self._known: History | None = None
+        self._known: tuple[History, tuple[str, str, bool]] | None = None
+        """A history, and of which repository, as it was then."""
 
     def place(self, prompt: Prompt) -> Prompt:
         """Say of a working copy which commit it stands on, whether it differs, and which version it is if it does not.
@@ -123,8 +124,8 @@ class Versions:
                 return found
         past = self._past(repo)
         renamed = next((new for file in _files(name) if (new := history.successor(past, file))), None)
-        hint = f"It was renamed: ask for {_bare(renamed)}" if renamed else "Commit it to make one"
-        raise NotFound(f"{shorten(name)} has no versions: no commit holds a prompt of that name", hint=hint)
+        hint = f"It was renamed: ask for {_bare(renamed)}" if renamed else "A commit that holds one makes a version"
+        raise NotFound(f"{shorten(repr(name))} has no versions: no commit holds a prompt of that name", hint=hint)
 
     def _versions(self, repo: Repository, file: str) -> list[Version]:
         past = self._past(repo)
@@ -144,11 +145,11 @@ class Versions:
 
     def _past(self, repo: Repository) -> History:
         """The history of prompts/."""
-        known = self._known
-        if known is None or (known.head, known.folders[-1].path) != (repo.head, repo.folder):
+        now = (repo.head, repo.folder, repo.shallow)
+        if self._known is None or self._known[1] != now:
             directory = self._cache()
-            known = self._known = history.changes(repo, directory / FOLDER if directory else None)
-        return known
+            self._known = history.changes(repo, directory / FOLDER if directory else None), now
+        return self._known[0]
 
     def _keep(self, past: History) -> None:
         """Keep a history for the next time, where it is long enough to be worth a file."""
@@ -179,14 +180,14 @@ class Versions:
     def _at_revision(self, repo: Repository, name: str, revision: str) -> Prompt:
         commit = repo.resolve(revision)
         if commit is None:
-            raise NotFound(f"{shorten(name)}@{shorten(revision)}: git knows no commit {shorten(repr(revision))}")
+            raise NotFound(f"{shorten(name)}: git knows no commit {shorten(repr(revision))}")
         past = self._past(repo)
         for folder in dict.fromkeys((repo.folder, *(span.path for span in reversed(past.folders)))):
             state = repo.tree(commit, folder)
             for file in _former(past, name):
                 if file in state:
                     return self._build(repo, name, file, state, f"{name}@{revision}", commit)
-        raise NotFound(f"there is no prompt {shorten(name)} at {shorten(revision)} (commit {commit[:10]})")
+        raise NotFound(f"there is no prompt {shorten(repr(name))} at {shorten(repr(revision))}, commit {commit[:10]}")
 
     def _build(
         self, repo: Repository, name: str, file: str, state: Mapping[str, Blob], label: str, commit: str
@@ -201,7 +202,7 @@ class Versions:
 
 
 def _files(name: str) -> list[str]:
-    return [name + suffix for suffix in SUFFIXES]
+    return [name + suffix for suffix in SUFFIXES] if NAME.fullmatch(name) else []
 
 
 def _bare(file: str) -> str:
