@@ -56,23 +56,32 @@ def new_prompt(lab: Lab, name: str) -> Path:
 
 
 def write_prompt(lab: Lab, name: str, text: str) -> Path:
-    """Write the file of a new prompt or partial; gives its path. Raises as `new_prompt` does."""
-    folder, _, last = name.rpartition("/")
-    if not NAME.fullmatch(f"{folder}/{last.removeprefix('_')}".removeprefix("/")):
+    """Write the file of a new prompt; gives its path. Raises as `new_prompt` does."""
+    if not NAME.fullmatch(name):
         raise UsageError(
             f"{shorten(name)!r} cannot be the name of a prompt",
             hint="Use letters, digits and `_ . -`, and / for folders, as in `mail/reply`",
         )
+    path = _free(lab, f"{name}{SUFFIX}")
+    if lab.library.exists(name):
+        raise UsageError(f"there is a prompt {name} already", hint="Choose another name, or remove that one first")
+    return _write(path, text)
+
+
+def _free(lab: Lab, file: str) -> Path:
+    """Where a new file may be written, by its path below prompts/."""
     if lab.root == shipped_library() and lab.root.name == "_library":
         raise UsageError(
             "the library that ships with promptlab is not yours to change", hint="`promptlab init` makes one"
         )
-    if lab.library.exists(name):
-        raise UsageError(f"there is a prompt {name} already", hint="Choose another name, or remove that one first")
-    path = lab.library.folder / f"{name}{SUFFIX}"
+    path = lab.library.folder / file
     # A folder below prompts/ may be a stranger's link: nothing is written outside.
     if not Path(os.path.realpath(path.parent)).is_relative_to(lab.library.disk.inside()):
         raise UsageError(f"{path.parent} is a link that leads out of the library")
+    return path
+
+
+def _write(path: Path, text: str) -> Path:
     if not write_new(path, text):
         raise UsageError(f"{path} is there already", hint="Choose another name, or remove it first")
     return path

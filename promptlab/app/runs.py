@@ -14,6 +14,8 @@ class RunRow:
 
     id: str
     prompt: str
+    label: str
+    """What its version is called."""
     model: str
     started_at: str
     error: str | None
@@ -26,7 +28,7 @@ class RunRow:
 def list_runs(lab: Lab, limit: int) -> list[RunRow]:
     """The newest records first. Raises StoreError."""
     return [
-        RunRow(row.id, row.prompt, row.model, row.started_at, row.error, row.sample, row.output_start)
+        RunRow(row.id, row.prompt, row.label, row.model, row.started_at, row.error, row.sample, row.output_start)
         for row in lab.store.recent(limit)
     ]
 

@@ -115,10 +115,14 @@ def check(
         print_json([asdict(f) for f in found])
     else:
         print_lines(map(str, found))
-        counts = f"{checked.errors} errors, {checked.warnings} warnings" if found else "nothing is wrong"
-        say(f"{checked.prompts} {'prompt' if checked.prompts == 1 else 'prompts'} checked: {counts}")
+        counts = f"{_count(checked.errors, 'error')}, {_count(checked.warnings, 'warning')}" if found else None
+        say(f"{_count(checked.prompts, 'prompt')} checked: {counts or 'nothing is wrong'}")
     if checked.errors or (strict and checked.warnings):
         raise typer.Exit(Exit.ERROR)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 @app.command("log")

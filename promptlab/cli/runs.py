@@ -30,7 +30,7 @@ def list_(
         print_json([asdict(row) for row in rows])
         return
     lines = [
-        (r.id, r.started_at[:16].replace("T", " "), r.prompt, r.model, _short(r.error, r.output_start)) for r in rows
+        (r.id, r.started_at[:16].replace("T", " "), r.label, r.model, _short(r.error, r.output_start)) for r in rows
     ]
     table = grid(("ID", "STARTED (UTC)", "PROMPT", "MODEL", "OUTPUT"), lines, cut_last=True)
     print_grid(table, "no runs yet: `promptlab run` makes some")
