@@ -15,7 +15,7 @@ from importlinter.cli import lint_imports
 import promptlab
 
 ROOT = Path(__file__).parent.parent
-HEAVY = ("textual", "llama_cpp")
+HEAVY = ("textual", "llama_cpp", "llguidance")
 
 
 def imported_by(statement: str) -> set[str]:

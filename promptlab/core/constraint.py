@@ -6,11 +6,10 @@ came out: an answer can still be cut off by `max_tokens` or a stop text.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from promptlab.core import schema
+from promptlab.core import pattern, schema
 from promptlab.core.schema import shorten
 
 Kind = Literal["choices", "schema", "regex"]
@@ -60,13 +59,10 @@ def _check_choices(value: Any) -> str | None:
 def _check_regex(value: Any) -> str | None:
     if not isinstance(value, str) or not 0 < len(value) <= MAX_REGEX:
         return f"regex wants a pattern of 1 to {MAX_REGEX:,} characters; got {shorten(repr(value))}"
-    # What Python has beyond what the engine's automaton can follow.
-    if re.search(r"\(\?(?:[=!>(]|<[=!]|P=)|(?<!\\)(?:\\\\)*\\[1-9]", value):
-        return "regex cannot look ahead or behind, or refer back to a group"
     try:
-        re.compile(value)
-    except (re.error, RecursionError, OverflowError) as error:
-        return f"regex is not a pattern: {shorten(str(error))}"
+        pattern.translate(value)
+    except ValueError as error:
+        return shorten(" ".join(str(error).split()), 200)
     return None
 
 
@@ -82,7 +78,7 @@ def read_answer(text: str, constraint: Constraint | None) -> Any:
             if text not in constraint.value:
                 raise ValueError(f"is none of the choices: {shorten(text)!r}")
         case "regex":
-            if not re.fullmatch(constraint.value, text):
+            if not pattern.matches(constraint.value, text):
                 raise ValueError(f"does not match {shorten(constraint.value)!r}: {shorten(text)!r}")
         case "schema":
             return _read_json(text, constraint.value)

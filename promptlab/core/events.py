@@ -75,6 +75,8 @@ class Engine:
     """The default kernels crashed on this machine, so slower ones are used."""
     context: int = 0
     """Tokens that fit into a conversation as loaded."""
+    llguidance: str = ""
+    """The version of what holds answers to a constraint."""
 
 
 @dataclass(frozen=True, slots=True)

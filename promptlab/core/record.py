@@ -282,7 +282,8 @@ def key(
 
 def _decisive(engine: Engine) -> list[Any]:
     """What of an engine an answer depends on."""
-    return [engine.mode, dict(engine.layout), engine.threads, engine.context, engine.llama_cpp, engine.build]
+    decisive = [engine.mode, dict(engine.layout), engine.threads, engine.context, engine.llama_cpp, engine.build]
+    return [*decisive, engine.llguidance] if engine.llguidance else decisive
 
 
 def _json(value: Any, *, sort_keys: bool) -> str:

@@ -28,6 +28,7 @@ from promptlab.core.events import (
 )
 from promptlab.core.job import Model
 from promptlab.engine.backend import Question
+from promptlab.engine.example import example
 
 Answer = Callable[[Question, str], str]
 """From a question and the text that the model reads to its answer. Raise to make the sequence fail."""
@@ -39,14 +40,22 @@ CHAT_TEMPLATE = (
 
 
 def echo(question: Question, prompt: str) -> str:
-    """The default answer: says who speaks, with which seed, and the last line of what it read."""
+    """The default answer: says who speaks, with which seed, and the last line of what it read.
+
+    With a constraint it is `example` instead: one of the choices, by seed, or the least that fits.
+    """
+    if question.constraint is not None:
+        return example(question.constraint, question.seed)
     said = [line for line in re.sub(r"<\|\w+\|>", "\n", prompt).splitlines() if line.strip()]
     last = next((line for line in reversed(said) if line not in ("assistant", "user", "system")), "")
     return f"{question.model} (seed {question.seed}) heard: {last}"
 
 
 class FakeEngine:
-    """Answers word by word, all sequences in turn. Deterministic, except for timings."""
+    """Answers word by word, all sequences in turn. Deterministic, except for timings.
+
+    It says what its function answers, whether that fits the question's constraint or not; that of `echo` does.
+    """
 
     def __init__(self, answer: Answer = echo, *, delay: float = 0.0, chat_template: str | None = CHAT_TEMPLATE) -> None:
         self.answer = answer

@@ -5,6 +5,8 @@ allocates all logits to report one. Names without comment are llama.cpp's own (`
 
 The layout is the one in which an answer does not depend on what else runs: separate streams, no flash attention, and
 prompt and answer never computed in one call.
+
+An answer with a constraint is drawn as any other, but of the tokens that `engine/grammar.py` allows.
 """
 
 from __future__ import annotations
@@ -15,14 +17,16 @@ import platform
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import llama_cpp as c
 import numpy as np
 import numpy.typing as npt
 
 from promptlab.core.chat import Segment
+from promptlab.core.constraint import Constraint
 from promptlab.core.events import (
     Alternative,
     Answered,
@@ -39,6 +43,9 @@ from promptlab.core.options import Options
 from promptlab.engine.backend import Question
 from promptlab.engine.stream import TextStream
 from promptlab.errors import EngineError
+
+if TYPE_CHECKING:
+    from promptlab.engine.grammar import Grammar, Grammars
 
 CHUNK = 128
 """Tokens of a prompt computed in one call; a cancelled sequence ends after at most one."""
@@ -92,6 +99,8 @@ class Llama:
         self._context = self._open()
         self._memory = c.llama_get_memory(self._context)
         self._batch = c.llama_batch_init(CHUNK, 0, 1)
+        self._piece = ctypes.create_string_buffer(64)
+        self._grammars: Grammars | None = None
 
     def _load(self, path: Path, progress: Callable[[float], None]) -> Any:
         def heard(fraction: float, _: Any) -> bool:
@@ -150,6 +159,7 @@ class Llama:
             layout=layout,
             safe_mode=self.safe_mode,
             context=self.context,
+            llguidance=metadata.version("llguidance"),
         )
 
     def vocabulary(self) -> Vocabulary:
@@ -191,16 +201,15 @@ class Llama:
 
     def piece(self, token: int) -> bytes:
         """The bytes that a token stands for; none for a control token."""
-        room = 64
         while True:
-            buffer = ctypes.create_string_buffer(room)
-            count = c.llama_token_to_piece(self._vocab, token, buffer, room, 0, False)
+            room = len(self._piece)
+            count = c.llama_token_to_piece(self._vocab, token, self._piece, room, 0, False)
             if count >= 0:
-                return buffer.raw[:count]
-            room = -count
+                return ctypes.string_at(self._piece, count)
+            self._piece = ctypes.create_string_buffer(-count)
 
     def begin(self, question: Question) -> Generation:
-        """Take a question. Raises EngineError when its prompt does not fit."""
+        """Take a question. Raises EngineError when its prompt does not fit or its constraint cannot be followed."""
         ids = self.tokenize(question.segments)
         if not ids:
             raise EngineError("the prompt is empty: this model gets no token at all")
@@ -209,7 +218,21 @@ class Llama:
                 f"the prompt has {len(ids):,} tokens and leaves no room to answer in a context of {self.context:,}",
                 hint="Shorten it, or raise `context` in models.yaml",
             )
-        return Generation(self, question, ids)
+        grammar = self.grammar(question.constraint) if question.constraint else None
+        return Generation(self, question, ids, grammar)
+
+    def grammar(self, constraint: Constraint) -> Grammar:
+        """Follow a new answer along a constraint. Raises EngineError."""
+        if self._grammars is None:
+            from promptlab.engine.grammar import Grammars  # here because most workers never need it
+
+            tokens = range(self._n_vocab)
+            ends = [t for t in tokens if self.ends(t)]
+            self._grammars = Grammars([self.piece(t) for t in tokens], ends, self._cut)
+        return self._grammars.begin(constraint)
+
+    def _cut(self, text: str) -> list[int]:
+        return list(self._ids(Segment(text, control=False)))
 
     def forget(self) -> None:
         """Empty the cache."""
@@ -229,10 +252,19 @@ class Llama:
         if code:
             raise EngineError(f"llama_decode failed with code {code} at position {position}: {self._reason()}")
 
+    def _logits(self) -> npt.NDArray[np.float32]:
+        """llama.cpp's own memory, until the next call of `decode`."""
+        pointer = c.llama_get_logits_ith(self._context, -1)
+        return np.ctypeslib.as_array(pointer, shape=(self._n_vocab,))
+
+    def allow(self, allowed: bytes) -> None:
+        """Make all tokens impossible whose bit is not set: the sampler draws from what is left."""
+        bits = np.unpackbits(np.frombuffer(allowed, np.uint8), count=self._n_vocab, bitorder="little")
+        self._logits()[bits == 0] = -np.inf
+
     def logprobs(self) -> npt.NDArray[np.float32]:
         """Log-probabilities of the next token, of length n_vocab, under the model itself: log-softmax of the logits."""
-        pointer = c.llama_get_logits_ith(self._context, -1)
-        logits = np.ctypeslib.as_array(pointer, shape=(self._n_vocab,))
+        logits = self._logits()
         highest = logits.max()
         if not np.isfinite(highest):
             raise EngineError("the model computes no probabilities: its logits are not finite numbers")
@@ -285,9 +317,10 @@ class Sampler:
 class Generation:
     """The work on one sequence: first its prompt, a chunk at a time, then its answer, a token at a time."""
 
-    def __init__(self, llama: Llama, question: Question, ids: list[int]) -> None:
+    def __init__(self, llama: Llama, question: Question, ids: list[int], grammar: Grammar | None) -> None:
         self.question = question
         self.done = False
+        self._grammar = grammar
         self._llama = llama
         self._ids = ids
         self._chunks = list(chunks(len(ids), CHUNK))
@@ -306,6 +339,8 @@ class Generation:
     def advance(self) -> list[EngineEvent]:
         """Do the next piece of work, and say what came of it. Raises EngineError."""
         begun = time.perf_counter()
+        if self._complete():
+            return [self.end("stop")]  # from the start: only the empty text fits
         if self._chunks:
             start, end = self._chunks.pop(0)
             self._llama.decode(self._ids[start:end], start, logits=not self._chunks)
@@ -313,26 +348,38 @@ class Generation:
             return []
         if self._tokens:
             self._llama.decode(self._tokens[-1:], len(self._ids) + len(self._tokens) - 1)
-        token = self._sampler.draw()
-        event = self._token(token)
+        event = self._draw()
         now = time.perf_counter()
         if len(self._tokens) == 1:
             self._ttft = now - self._began
         else:
             self._decode_s += now - begun
-        reason = self._ended(token)
+        reason = self._ended(event.id)
         return [event, self.end(reason)] if reason else [event]
 
-    def _token(self, token: int) -> Token:
+    def _draw(self) -> Token:
+        if self._grammar is None:
+            token = self._sampler.draw()
+            return self._token(token, self._llama.logprobs())
+        logprobs = self._llama.logprobs()  # before the mask: they are the model's own
+        self._llama.allow(self._grammar.allowed)
+        token = self._sampler.draw()
+        if not self._llama.ends(token):
+            self._grammar.take(token)
+        return self._token(token, logprobs)
+
+    def _complete(self) -> bool:
+        return self._grammar is not None and self._grammar.complete
+
+    def _token(self, token: int, logprobs: npt.NDArray[np.float32]) -> Token:
         self._tokens.append(token)
-        logprobs = self._llama.logprobs()
         top = tuple(Alternative(i, exact(logprobs[i])) for i in most_likely(logprobs, self.question.top))
         text = "" if self._llama.ends(token) else self._stream.feed(self._llama.piece(token))
         self._text.append(text)
         return Token(self.question.seq, token, text, exact(logprobs[token]), top)
 
     def _ended(self, token: int) -> FinishReason | None:
-        if self._llama.ends(token) or self._stream.stopped:
+        if self._llama.ends(token) or self._stream.stopped or self._complete():
             return "stop"
         full = len(self._ids) + len(self._tokens) >= self._llama.context
         return "length" if full or len(self._tokens) >= self.question.options.max_tokens else None

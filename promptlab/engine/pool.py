@@ -82,17 +82,15 @@ class Pool:
                 failure = Failure("WorkerDied", f"{question.model}: its worker is gone")
                 self._tell(Failed(question.model, question.seq, failure))
                 return
+            request = _ask(question)
+            try:
+                json.dumps(request["constraint"])
+            except (TypeError, ValueError, RecursionError):  # a date that YAML made, a loop, endless nesting
+                failure = Failure("EngineError", "the constraint cannot be written as JSON")
+                self._tell(Failed(question.model, question.seq, failure))
+                return
             worker.seqs.add(question.seq)
-            worker.send(
-                {
-                    "op": "ask",
-                    "seq": question.seq,
-                    "segments": _plain(question.segments),
-                    "options": question.options.plain(),
-                    "seed": question.seed,
-                    "top": question.top,
-                }
-            )
+            worker.send(request)
             self._hand_out()
 
     def cancel(self, model: str, seq: int) -> None:
@@ -337,6 +335,19 @@ def environment() -> dict[str, str]:
 def _about(event: EngineEvent, model: str) -> bool:
     """Whether an event is about a model as a whole."""
     return isinstance(event, Loading | Ready | Failed) and event.model == model and getattr(event, "seq", None) is None
+
+
+def _ask(question: Question) -> dict[str, Any]:
+    constraint = question.constraint
+    return {
+        "op": "ask",
+        "seq": question.seq,
+        "segments": _plain(question.segments),
+        "options": question.options.plain(),
+        "seed": question.seed,
+        "top": question.top,
+        "constraint": {"kind": constraint.kind, "value": constraint.value} if constraint else None,
+    }
 
 
 def _plain(segments: Sequence[Segment]) -> list[list[Any]]:

@@ -3,7 +3,8 @@
 It reads requests and writes events, a JSON line each:
 
     {"op": "load", "model": …, "path": …, "context": …, "threads": …, "safe_mode": …}     once, first
-    {"op": "ask", "seq": …, "segments": [[text, control], …], "options": {…}, "seed": …, "top": …}
+    {"op": "ask", "seq": …, "segments": [[text, control], …], "options": {…}, "seed": …, "top": …,
+     "constraint": null | {"kind": …, "value": …}}
     {"op": "cancel", "seq": …}
     {"op": "tokenize", "id": …, "segments": …}       answered by {"event": "tokenized", "id": …, "ids": […]}
     {"op": "turn"}                                   answered by {"event": "turn"} when the turn is over
@@ -28,6 +29,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from promptlab.core.chat import Segment
+from promptlab.core.constraint import Constraint
 from promptlab.core.events import Answered, EngineEvent, Failed, Failure, Loading, Ready, Timings, Usage, encode
 from promptlab.core.options import Options
 from promptlab.engine.backend import Question
@@ -147,7 +149,8 @@ class Worker:
 
 def _question(model: str, request: Mapping[str, Any]) -> Question:
     options = Options(**{**request["options"], "stop": tuple(request["options"]["stop"])})
-    return Question(model, request["seq"], _segments(request), options, request["seed"], request["top"])
+    constraint = Constraint(**request["constraint"]) if request["constraint"] else None
+    return Question(model, request["seq"], _segments(request), options, request["seed"], request["top"], constraint)
 
 
 def _segments(request: Mapping[str, Any]) -> tuple[Segment, ...]:

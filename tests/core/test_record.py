@@ -234,6 +234,7 @@ BASE: dict[str, Any] = {
         {"engine": replace(ENGINE, threads=3)},
         {"engine": replace(ENGINE, llama_cpp="0.4")},
         {"engine": replace(ENGINE, build="AVX512 = 1")},
+        {"engine": replace(ENGINE, llguidance="1.9.1")},
         {"options": {"temperature": 0.8, "stop": ("x",)}},
         {"options": {"temperature": 0.7, "stop": ("x", "y")}},
         {"overrides": {"temperature": 0.7}},  # over a tag's, where it stood below it before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sys
 import time
@@ -12,6 +13,7 @@ import psutil
 import pytest
 
 from promptlab.core.chat import Segment
+from promptlab.core.constraint import Constraint
 from promptlab.core.events import Answered, EngineEvent, Failed, Loading, Ready, Started, Token
 from promptlab.core.job import Model
 from promptlab.core.options import Options
@@ -67,6 +69,21 @@ def test_a_question_is_answered(make_pool: Callable[[str], Pool]) -> None:
     assert [type(e) for e in seen] == [Started, Token, Answered]
     assert isinstance(seen[-1], Answered)
     assert (seen[-1].seq, seen[-1].text) == (5, "a 5")
+
+
+def test_a_constraint_that_is_no_json_fails_its_question_only(make_pool: Callable[[str], Pool]) -> None:
+    pool = make_pool("answer")
+    load(pool, "a")
+    events(pool, is_ready)
+    endless: list[object] = []
+    endless.append(endless)
+    for seq, value in enumerate([{"const": object()}, {"enum": endless}]):
+        pool.ask(dataclasses.replace(question("a", seq), constraint=Constraint("schema", value)))
+        failed = pool.next_event(WAIT_S)
+        assert isinstance(failed, Failed)
+        assert (failed.seq, failed.failure.message) == (seq, "the constraint cannot be written as JSON")
+    pool.ask(question("a", 5))
+    assert isinstance(events(pool, lambda e: isinstance(e, Answered))[-1], Answered)
 
 
 def test_two_models_take_turns_and_both_answer(make_pool: Callable[[str], Pool]) -> None:
