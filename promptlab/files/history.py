@@ -11,6 +11,7 @@ import stat
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -104,8 +105,7 @@ def changes(repo: Repository, cache: Path | None = None) -> History:
     known = _load(usable, repo) if usable else None
     if known and known.head == repo.head:
         return known
-    chain = _chain(repo)
-    history = (known and _continued(repo, known, chain)) or _whole(repo, chain)
+    history = (known and _continued(repo, known)) or _whole(repo, _chain(repo))
     if usable:
         keep(history, usable)
     return history
@@ -201,23 +201,32 @@ def _apply(files: dict[str, Blob], commit: Commit) -> list[str]:
     return touched
 
 
-def _chain(repo: Repository) -> list[tuple[str, str]]:
-    """Every commit along the first parents with that parent (empty for the first of all), oldest first."""
-    out = repo.run("rev-list", "--first-parent", "--parents", repo.head, "--", timeout=TIMEOUT_S)
+def _chain(repo: Repository, since: str = "") -> list[tuple[str, str]]:
+    """Commits along the first parents with that parent (empty for the first of all), oldest first.
+
+    With `since`, only those that cannot be reached from there.
+    """
+    excluded = [f"^{since}"] if since else []
+    out = repo.run("rev-list", "--first-parent", "--parents", repo.head, *excluded, "--", timeout=TIMEOUT_S)
     lines = [line.split(" ", 2) for line in out.decode().splitlines()]
     return [(line[0], line[1] if len(line) > 1 else "") for line in reversed(lines)]
 
 
-def _continued(repo: Repository, known: History, chain: list[tuple[str, str]]) -> History | None:
+def _continued(repo: Repository, known: History) -> History | None:
     """A history that shares its beginning with a known one; None when that does not help."""
+    with contextlib.suppress(StoreError):  # it may name a commit that is gone
+        fresh = _chain(repo, known.head)
+        if fresh and fresh[0][1] == known.head:
+            return History(repo.head, known.commits + tuple(_diffs(repo, fresh, repo.folder)), known.folders)
+    chain = _chain(repo)
     place = {id: index for index, (id, _) in enumerate(chain)}
     # First parents of a shared commit are shared too, so this holds for all that lie before it.
     shared = next((n for n in range(len(known.commits), 0, -1) if known.commits[n - 1].id in place), 0)
     folders = tuple(span for span in known.folders if span.start < shared)
     if not folders or folders[-1].path != repo.folder:
         return None
-    last = place.get(known.head, place[known.commits[shared - 1].id])
-    return History(repo.head, known.commits[:shared] + tuple(_diffs(repo, chain[last + 1 :], repo.folder)), folders)
+    rest = chain[place[known.commits[shared - 1].id] + 1 :]
+    return History(repo.head, known.commits[:shared] + tuple(_diffs(repo, rest, repo.folder)), folders)
 
 
 def _whole(repo: Repository, chain: list[tuple[str, str]]) -> History:
@@ -268,7 +277,7 @@ def _move(repo: Repository, commit: str, parent: str, folder: str, origin: str) 
 
 def _commits(out: bytes, within: bytes) -> list[Commit]:
     found = []
-    for id, entries in itertools.groupby(_raw(out), lambda entry: entry[0]):
+    for id, entries in itertools.groupby(_raw(out), itemgetter(0)):
         changed = [_change(header, path, before, within) for _, header, path, before in entries]
         if kept := tuple(filter(None, changed)):
             found.append(Commit(id.decode(), kept))
@@ -316,7 +325,7 @@ def _load(cache: Path, repo: Repository) -> History | None:
         with _opened(cache) as folder, os.fdopen(os.open(_FILE, flags, dir_fd=folder), "rb") as file:
             regular = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
             text = file.read(MAX_CACHE + 1) if regular else b""
-        data = json.loads(text[:MAX_CACHE])
+        data = json.loads(text if len(text) <= MAX_CACHE else b"")
         known = _parsed(data)
         if data["format"] == _FORMAT and known.folders[-1].path == repo.folder and len(known.head) == len(repo.head):
             return known
@@ -325,31 +334,25 @@ def _load(cache: Path, repo: Repository) -> History | None:
 
 def _parsed(data: Any) -> History:
     """Raises ValueError, TypeError, KeyError or IndexError when it is not what `keep` writes."""
-    commits = tuple(Commit(_id(id), tuple(_stored(*entry) for entry in entries)) for id, entries in data["commits"])
-    folders = tuple(Span(start, _path(path)) for start, path in data["folders"])
+    commits = tuple(
+        Commit(id, tuple(Change(path, blob if blob is None else Blob(*blob), old) for path, blob, old in entries))
+        for id, entries in data["commits"]
+    )
+    folders = tuple(Span(start, path) for start, path in data["folders"])
     starts = [span.start for span in folders]
     whole = all(type(start) is int for start in starts) and starts == sorted(starts) and starts[0] == 0
     if not whole or not all(commit.changes for commit in commits) or not isinstance(data["derived"], dict):
         raise ValueError
-    return History(_id(data["head"]), commits, folders, data["derived"])
+    _check([change for commit in commits for change in commit.changes], commits, folders, data["head"])
+    return History(data["head"], commits, folders, data["derived"])
 
 
-def _stored(path: Any, blob: Any, before: Any) -> Change:
-    if blob is not None:
-        mode, id = blob
-        if mode not in _MODES:
-            raise ValueError
-        blob = Blob(mode, _id(id))
-    return Change(_path(path), blob, before and _path(before))
-
-
-def _id(value: Any) -> str:
-    if not git.is_hash(value):
+def _check(changes: list[Change], commits: tuple[Commit, ...], folders: tuple[Span, ...], head: Any) -> None:
+    # Each distinct value once: there are ten times as many in all.
+    blobs = {change.blob for change in changes if change.blob is not None}
+    ids = {head, *(commit.id for commit in commits), *(blob.id for blob in blobs)}
+    paths = {change.path for change in changes} | ({change.before for change in changes} - {""})
+    paths |= {span.path for span in folders}
+    good = {blob.mode for blob in blobs} <= _MODES and all(map(git.is_hash, ids))
+    if not good or not all(isinstance(path, str) and git.encode(path) and "\0" not in path for path in paths):
         raise ValueError
-    return str(value)
-
-
-def _path(value: Any) -> str:
-    if not isinstance(value, str) or not git.encode(value) or "\0" in value:
-        raise ValueError
-    return value
