@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from promptlab.core import codec
+from promptlab.core.constraint import Constraint
 from promptlab.core.events import EngineEvent, Token
 from promptlab.core.record import Record
 from promptlab.engine.pool import Pool
@@ -43,6 +44,57 @@ def promptlab(root: Path, *arguments: str, **options: Any) -> subprocess.Complet
     return subprocess.run(
         command, cwd=root, env=environment, capture_output=True, text=True, timeout=WAIT_S, check=False, **options
     )
+
+
+def test_a_program_with_constraints_and_a_call_gives_data_on_both_models(shipped: Path) -> None:
+    message = "Hi, Ada from Paris. My parcel is three weeks late and nobody answers the phone!"
+    done = promptlab(shipped, "run", "triage", "--var", f"message={message}", "--json")
+    assert done.returncode == 0, done.stderr
+    for data in json.loads(done.stdout):
+        record = codec.load(Record, data)
+        kind, urgency, read = record.steps
+        assert [step.name for step in record.steps] == ["kind", "urgency", "read.output"]
+        assert kind.constraint == Constraint("choices", ["question", "complaint", "praise"])
+        assert (kind.options["temperature"], read.options["temperature"], read.options["max_tokens"]) == (0, 0.3, 120)
+        assert len(read.messages) == 1  # a conversation of its own
+        assert record.output["kind"] == kind.text in kind.constraint.value
+        assert record.output["urgency"] == int(urgency.text) in range(1, 6)
+        assert record.output["writer"] == json.loads(read.text)["name"]
+        assert record.engine is not None
+        assert record.engine.llguidance
+
+
+def test_an_answer_that_has_begun_is_gone_on_with(shipped: Path) -> None:
+    (shipped / "prompts" / "begun.jinja").write_text(
+        "{% user %}What is the capital of France?{% enduser %}"
+        "{% assistant %}The capital of France is the city of{% endassistant %}"
+        "{% generate city max_tokens=3, temperature=0 %}"
+    )
+    done = promptlab(shipped, "run", "begun", "--json")
+    assert done.returncode == 0, done.stderr
+    records = [codec.load(Record, data) for data in json.loads(done.stdout)]
+    assert all("Paris" in record.output for record in records), [r.output for r in records]
+    rendered = promptlab(shipped, "prompts", "render", "begun", "--model", "smollm2-135m", "--json")
+    seen = json.loads(rendered.stdout)
+    assert seen["text"].endswith("<|im_start|>assistant\nThe capital of France is the city of")
+    assert seen["tokens"] == list(records[0].steps[0].prompt_ids)
+
+
+def test_a_diff_counts_real_tokens(shipped: Path) -> None:
+    (shipped / "prompts" / "longer.jinja").write_text(
+        (shipped / "prompts" / "explain.jinja").read_text().replace("Explanation:", "A short explanation:")
+    )
+    command = ("prompts", "diff", "explain", "longer", "--var", "topic=rain", "--model", "smollm2-135m", "--json")
+    found = json.loads(promptlab(shipped, *command).stdout)
+    ids = [
+        json.loads(
+            promptlab(shipped, "prompts", "render", n, "--var", "topic=rain", "-m", "smollm2-135m", "--json").stdout
+        )
+        for n in ("explain", "longer")
+    ]
+    counts = [len(each["tokens"]) for each in ids]
+    assert [found["old"]["tokens"], found["new"]["tokens"]] == counts
+    assert found["token_change"] == counts[1] - counts[0] > 0
 
 
 def test_two_families_answer_and_the_same_command_gives_the_same_text(shipped: Path) -> None:

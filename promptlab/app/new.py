@@ -52,24 +52,19 @@ def new_prompt(lab: Lab, name: str) -> Path:
 
     Raises UsageError when the name is none or taken, or the library is the one that ships; StoreError.
     """
-    return write_prompt(lab, name, STARTER.replace("NAME", name))
-
-
-def write_prompt(lab: Lab, name: str, text: str) -> Path:
-    """Write the file of a new prompt; gives its path. Raises as `new_prompt` does."""
     if not NAME.fullmatch(name):
         raise UsageError(
             f"{shorten(name)!r} cannot be the name of a prompt",
             hint="Use letters, digits and `_ . -`, and / for folders, as in `mail/reply`",
         )
-    path = _free(lab, f"{name}{SUFFIX}")
+    path = free_path(lab, f"{name}{SUFFIX}")
     if lab.library.exists(name):
         raise UsageError(f"there is a prompt {name} already", hint="Choose another name, or remove that one first")
-    return _write(path, text)
+    return write_file(path, STARTER.replace("NAME", name))
 
 
-def _free(lab: Lab, file: str) -> Path:
-    """Where a new file may be written, by its path below prompts/."""
+def free_path(lab: Lab, file: str) -> Path:
+    """Where a new file may be written, by its path below prompts/. Raises UsageError."""
     if lab.root == shipped_library() and lab.root.name == "_library":
         raise UsageError(
             "the library that ships with promptlab is not yours to change", hint="`promptlab init` makes one"
@@ -81,7 +76,8 @@ def _free(lab: Lab, file: str) -> Path:
     return path
 
 
-def _write(path: Path, text: str) -> Path:
+def write_file(path: Path, text: str) -> Path:
+    """Write a file that must not be there yet. Raises UsageError and StoreError."""
     if not write_new(path, text):
         raise UsageError(f"{path} is there already", hint="Choose another name, or remove it first")
     return path

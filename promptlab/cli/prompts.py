@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -213,6 +214,36 @@ def new(
         path = new_prompt(here, name)
     print_lines([os.path.relpath(path)])
     say(f"try it: `promptlab prompts render {name} --var topic=rain`")
+
+
+@app.command("import")
+def import_(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A dotprompt file: FILE.prompt.")],
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="NAME", help="What to call it; unless given, as the file.")
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="End with 1 when something is lost.")] = False,
+    json: Json = False,
+) -> None:
+    """Turn a dotprompt file, and the partials beside it, into prompts of the library; say what does not map."""
+    from promptlab.app.importing import import_prompt
+
+    with lab(context) as here:
+        made = import_prompt(here, file, name)
+    paths = [os.path.relpath(path) for path in made.written]
+    if json:
+        findings = [{**asdict(f.problem), "kind": f.kind} for f in made.findings]
+        print_json({"name": made.name, "written": paths, "findings": findings, "missing": made.missing})
+    else:
+        print_lines(paths)
+    for finding in made.findings:
+        say(str(finding))
+    for partial in made.missing:
+        say(f"{file}: includes {partial}, which is neither beside it nor in the library")
+    say(f"look it over: `promptlab prompts check {made.name}`")
+    if strict and (made.lost or made.missing):
+        raise typer.Exit(Exit.ERROR)
 
 
 @app.command("render")

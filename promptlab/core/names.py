@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 
 from jinja2 import nodes
 
@@ -114,16 +115,17 @@ class Names:
             self._node(node, scope)
 
     def _node(self, node: nodes.Node, scope: Scope) -> None:
-        if tag := as_tag(node):
+        if isinstance(node, nodes.ExprStmt) and (tag := as_tag(node)):
             self._each(tag.node.args[1:] if tag.kind != "return" else tag.node.args, scope)
             if tag.kind in ("generate", "call_prompt"):
                 scope.made.add(tag.name)
             return
-        for name in self.late.intersection(bound_by(node)):
-            self._complain(node, name, f"{name!r} is a generation and cannot be set")
-        visit = getattr(self, f"_on_{type(node).__name__.lower()}", None)
+        if isinstance(node, nodes.Macro | nodes.Import | nodes.FromImport):
+            for name in self.late.intersection(bound_by(node)):
+                self._complain(node, name, f"{name!r} is a generation and cannot be set")
+        visit = _visitor(type(node))
         if visit is not None:
-            visit(node, scope)
+            getattr(self, visit)(node, scope)
         else:
             self._each(node.iter_child_nodes(), scope)
 
@@ -270,6 +272,13 @@ class Names:
 
     def _arguments(self, node: nodes.Filter | nodes.Test, scope: Scope) -> None:
         self._each([*node.args, *node.kwargs, *(a for a in (node.dyn_args, node.dyn_kwargs) if a is not None)], scope)
+
+
+@cache
+def _visitor(kind: type[nodes.Node]) -> str | None:
+    """The name of the method that walks a kind of node, where there is one."""
+    name = f"_on_{kind.__name__.lower()}"
+    return name if hasattr(Names, name) else None
 
 
 def _literals(target: nodes.Expr) -> list[str]:

@@ -63,7 +63,7 @@ def picoschema(spec: Any, named: Mapping[str, Schema] | None = None) -> dict[str
     field can be; inside the short form everything is the short form. `named` are schemas that a word may stand for;
     prompts have none. Raises SchemaError with the way to the place.
     """
-    if isinstance(spec, Mapping) and _is_json_schema(spec):
+    if isinstance(spec, Mapping) and is_json_schema(spec):
         known = isinstance(spec.get("type"), list) or spec.get("type") in _TYPES
         return _json_schema(spec if known or "properties" not in spec else {**spec, "type": "object"})
     return _read_type(spec, _Rules(named=named or {}), 0)
@@ -83,7 +83,8 @@ class _Rules:
 _INPUTS = _Rules(inputs=True)
 
 
-def _is_json_schema(spec: Mapping[str, Any]) -> bool:
+def is_json_schema(spec: Mapping[str, Any]) -> bool:
+    """Whether a whole schema is JSON Schema, and not the short form."""
     kind = spec.get("type")
     return (
         isinstance(kind, list)

@@ -94,6 +94,12 @@ def read_source(template: str, file: str, first_line: int = 1) -> Source:
         raise SourceError([Problem(file, 0, 0, "the template is nested too deeply")]) from None
 
 
+_INCLUSIONS = (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)
+_BINDERS = (nodes.Macro, nodes.Import, nodes.FromImport)
+_NESTED = (nodes.For, nodes.Macro, nodes.CallBlock, nodes.With, nodes.Block)
+_LEAVES = (nodes.Name, nodes.Const, nodes.TemplateData, nodes.ExtensionAttribute, nodes.InternalName)
+
+
 def _survey(tree: nodes.Template, file: str, text: str) -> Source:
     """Look at each node once: walking a tree is slow."""
     tags: list[Tag] = []
@@ -103,28 +109,32 @@ def _survey(tree: nodes.Template, file: str, text: str) -> Source:
     waiting: list[tuple[nodes.Node, int]] = [(tree, 0)]
     while waiting:
         node, depth = waiting.pop()
-        deepest = max(deepest, depth)
-        if isinstance(node, nodes.ExprStmt) and (tag := as_tag(node)):
-            tags.append(tag)
-        elif isinstance(node, nodes.Include | nodes.Import | nodes.FromImport | nodes.Extends):
-            inclusions.append(_inclusion(node))
-        if isinstance(node, nodes.Name):
-            if node.ctx == "store":
+        if isinstance(node, _LEAVES):
+            if isinstance(node, nodes.Name) and node.ctx == "store":
                 defined.add(node.name)
             continue
-        defined.update(bound_by(node))
-        inside = depth + isinstance(node, nodes.For | nodes.Macro | nodes.CallBlock | nodes.With | nodes.Block)
-        waiting += [(child, inside) for child in reversed(list(_children(node)))]
+        if isinstance(node, nodes.ExprStmt) and (tag := as_tag(node)):
+            tags.append(tag)
+        elif isinstance(node, _INCLUSIONS):
+            inclusions.append(_inclusion(node))
+        if isinstance(node, _BINDERS):
+            defined.update(bound_by(node))
+        if isinstance(node, _NESTED):
+            depth += 1
+            deepest = max(deepest, depth)
+        waiting += [(child, depth) for child in _children(node)[::-1]]
     return Source(file, text, tree, tuple(tags), tuple(inclusions), frozenset(defined), deepest)
 
 
-def _children(node: nodes.Node) -> Iterator[nodes.Node]:
+def _children(node: nodes.Node) -> list[nodes.Node]:
+    found: list[nodes.Node] = []
     for name in node.fields:
         value: Any = getattr(node, name, None)
         if isinstance(value, nodes.Node):
-            yield value
+            found.append(value)
         elif isinstance(value, list):
-            yield from (each for each in value if isinstance(each, nodes.Node))
+            found += [each for each in value if isinstance(each, nodes.Node)]
+    return found
 
 
 def _inclusion(node: nodes.Include | nodes.Import | nodes.FromImport | nodes.Extends) -> Inclusion:

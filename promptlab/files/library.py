@@ -64,6 +64,7 @@ class Library:
 
         Raises NotFound, with names that resemble it, and SourceError with every problem.
         """
+        self.references.sandbox.warm()  # it gets ready while files and git are read
         name, at, version = reference.partition("@")
         return self.versions.load(name, version) if at else self._working_copy(name)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import resource
@@ -25,6 +26,7 @@ def main() -> None:
     memory, wall_s = int(sys.argv[1]), float(sys.argv[2])
     replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever prints must not break the protocol
+    gc.set_threshold(50_000)  # syntax trees are many small things that do not refer in circles
     _limit(resource.RLIMIT_AS, memory)
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_FSIZE, 0)
@@ -97,7 +99,16 @@ def _diff(request: Mapping[str, Any]) -> list[str]:
     return textdiff.unified(request["old"], request["new"])
 
 
+def _convert(request: Mapping[str, Any]) -> list[Any]:
+    from promptlab.core import dotprompt  # here because hardly anybody asks for it
+
+    made = dotprompt.convert(request["source"], request["name"])
+    findings = [[f.kind, f.problem.file, f.problem.line, f.problem.column, f.problem.message] for f in made.findings]
+    return [made.text, findings, made.partials]
+
+
 _OPERATIONS = {
+    "convert": _convert,
     "diff": _diff,
     "load": _load,
     "step": _step,

@@ -14,13 +14,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from promptlab.core.checker import Finding
 from promptlab.core.constraint import Constraint
 from promptlab.core.program import Ask, Message, Reference, Transcript
 from promptlab.core.prompt import Prompt
 from promptlab.errors import InputError, Problem, PromptlabError, RenderError, SourceError
+
+if TYPE_CHECKING:
+    from promptlab.core.dotprompt import Converted
 
 MAX_REPLY = 64 * 1024 * 1024
 """Bytes of one reply; a well-behaved child stays far below."""
@@ -97,6 +100,13 @@ class Sandbox:
         """Say what changed between two texts: `core.textdiff.unified`. `what` names them in an error."""
         found: list[str] = self._request("diff", what, old=old, new=new)
         return found
+
+    def convert(self, source: str, name: str) -> Converted:
+        """Turn a dotprompt file into one of ours: `core.dotprompt.convert`."""
+        from promptlab.core.dotprompt import Converted, Finding  # here because hardly anybody asks for it
+
+        text, findings, partials = self._request("convert", name, source=source, name=name)
+        return Converted(text, tuple(Finding(kind, Problem(*p)) for kind, *p in findings), tuple(partials))
 
     def chat(self, template: str, messages: Sequence[Message], *, bos: str, eos: str) -> tuple[str, bool]:
         """Render a model's chat template: `core.chat.render`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from pathlib import Path
 
@@ -258,3 +259,75 @@ def test_a_new_prompt_does_not_follow_a_link_out(cli: Cli, library: Path) -> Non
     result = cli("prompts", "new", "far/x")
     assert (result.code, "leads out of the library" in result.err) == (2, True)
     assert list((library.parent / "outside").iterdir()) == []
+
+
+# --- import ----------------------------------------------------------------------------------------------------------
+
+DOTPROMPT = """\
+---
+model: some/model
+config: {temperature: 0.9, topK: 3}
+input: {schema: {name: string}}
+---
+{{role "system"}}
+{{>rules}}
+{{role "user"}}
+Greet {{name}}.
+{{history}}
+"""
+
+
+@pytest.fixture
+def greet(library: Path) -> Path:
+    folder = library.parent / "other"
+    folder.mkdir()
+    (folder / "greet.prompt").write_text(DOTPROMPT)
+    (folder / "_rules.prompt").write_text("Be brief, {{name}}.")
+    return folder / "greet.prompt"
+
+
+def test_import_writes_the_prompt_and_what_it_includes(cli: Cli, library: Path, greet: Path) -> None:
+    result = cli("prompts", "import", str(greet))
+    assert (result.code, result.out.splitlines()) == (0, ["prompts/greet.jinja", "prompts/_rules.jinja"])
+    assert f"promptlab: {greet}:2:1: model: models are chosen when a prompt is run" in result.err
+    assert f"promptlab: {greet}:10:1: {{{{history}}}}: " in result.err
+    assert cli("prompts", "check", "greet", "--strict").code == 0
+    messages = json.loads(cli("prompts", "render", "greet", "--var", "name=Ada", "--json").out)["messages"]
+    assert [(m["role"], m["content"]) for m in messages] == [("system", "Be brief, Ada."), ("user", "Greet Ada.")]
+    shown = json.loads(cli("prompts", "show", "greet", "--json").out)
+    assert shown["options"] == {"temperature": 0.9, "top_k": 3}
+
+
+def test_import_as_json_and_strictly(cli: Cli, greet: Path) -> None:
+    (greet.parent / "_rules.prompt").unlink()
+    result = cli("prompts", "import", str(greet), "--name", "mail/greet", "--json", "--strict")
+    made = json.loads(result.out)
+    assert (result.code, made["name"], made["written"]) == (1, "mail/greet", ["prompts/mail/greet.jinja"])
+    assert made["missing"] == ["_rules"]
+    assert {(f["line"], f["kind"]) for f in made["findings"]} >= {(2, "lost"), (10, "lost")}
+
+
+@pytest.mark.parametrize(
+    ("file", "reason"),
+    [
+        ("nope.prompt", "nope.prompt cannot be read: No such file or directory"),
+        ("x.prompty", "A .prompty file needs no import: put it into prompts/"),
+        ("explain.prompt", "there is a prompt explain already"),
+        ("folder.prompt", "folder.prompt cannot be read: Is a directory"),
+        ("pipe.prompt", "pipe.prompt is not a file"),
+        ("bytes.prompt", "bytes.prompt:2: is not UTF-8 text"),
+        ("front.prompt", "front.prompt:"),
+        ("a b.prompt", "'a b' cannot be the name of a prompt. Give another one with --name"),
+    ],
+)
+def test_what_cannot_be_imported(cli: Cli, library: Path, file: str, reason: str) -> None:
+    (library / "folder.prompt").mkdir()
+    os.mkfifo(library / "pipe.prompt")
+    (library / "bytes.prompt").write_bytes(b"a\n\xff")
+    (library / "front.prompt").write_text("---\na: &x 1\n---\n")
+    (library / "explain.prompt").write_text("x")
+    before = sorted((library / "prompts").rglob("*"))
+    result = cli("prompts", "import", file)
+    assert (result.code, result.err.count("\n")) == (2, 1)
+    assert reason in result.err
+    assert sorted((library / "prompts").rglob("*")) == before
