@@ -41,6 +41,16 @@ Version = Annotated[
         autocompletion=complete,
     ),
 ]
+OneModel = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        "-m",
+        metavar="MODEL",
+        help="Also load this model: the exact text and the tokens that it reads.",
+        autocompletion=complete_model,
+    ),
+]
 Vars = Annotated[
     list[str],
     typer.Option("--var", metavar="NAME=VALUE", help="A value; NAME=@FILE reads it, NAME=- from standard input."),
@@ -100,12 +110,15 @@ def check(
     context: typer.Context,
     names: Annotated[
         list[str],
-        typer.Argument(metavar="[NAME...]", help="Prompts; all of them unless given.", autocompletion=complete),
+        typer.Argument(metavar="NAME...", help="Prompts; all of them unless given.", autocompletion=complete),
     ] = [],  # noqa: B006  (typer copies it)
     strict: Annotated[bool, typer.Option("--strict", help="Let warnings fail too.")] = False,
     json: Json = False,
 ) -> None:
-    """Find what is wrong with prompts, without any model: every problem at once, as file:line:column: message."""
+    """Find what is wrong with prompts, without any model.
+
+    Everything is said at once, as file:line:column: message. Ends with 1 when there are errors.
+    """
     from promptlab.app.check import check_prompts
 
     with lab(context) as here:
@@ -128,7 +141,10 @@ def _count(number: int, what: str) -> str:
 
 @app.command("log")
 def log(context: typer.Context, name: Name, json: Json = False) -> None:
-    """List the versions of a prompt: the commits that changed it, or something that it uses; the newest first."""
+    """List the versions of a prompt.
+
+    They are the commits that changed it, or something that it includes or calls; the newest first.
+    """
     from promptlab.app.prompts import log_prompt
     from promptlab.views.table import grid
 
@@ -161,26 +177,18 @@ def diff(
     ],
     new: Annotated[
         str | None,
-        typer.Argument(metavar="[NEW]", help="The other one; unless given, the working copy.", autocompletion=complete),
+        typer.Argument(metavar="NEW", help="The other one; unless given, the working copy.", autocompletion=complete),
     ] = None,
     rendered: Annotated[
         bool, typer.Option("--rendered", "-r", help="Compare the messages that a model would see.")
     ] = False,
     var: Vars = [],  # noqa: B006
-    model: Annotated[
-        str | None,
-        typer.Option(
-            "--model",
-            "-m",
-            metavar="MODEL",
-            help="Compare the exact text that it reads, and count its tokens.",
-            autocompletion=complete_model,
-        ),
-    ] = None,
+    model: OneModel = None,
     json: Json = False,
 ) -> None:
-    """Show what changed between two versions of a prompt: in its files, or with --rendered, --var or --model in what a
-    model would see.
+    """Show what changed between two versions of a prompt.
+
+    That is in its files; or, with --rendered, --var or --model, in what a model would see.
     """
     from promptlab.app.diff import diff_rendered, diff_sources
     from promptlab.cli.values import read_vars
@@ -226,7 +234,10 @@ def import_(
     strict: Annotated[bool, typer.Option("--strict", help="End with 1 when something is lost.")] = False,
     json: Json = False,
 ) -> None:
-    """Turn a dotprompt file, and the partials beside it, into prompts of the library; say what does not map."""
+    """Turn a dotprompt file into a prompt of the library.
+
+    The partials beside it that it includes come along. Each construct that does not map is named.
+    """
     from promptlab.app.importing import import_prompt
 
     with lab(context) as here:
@@ -251,16 +262,7 @@ def render(
     context: typer.Context,
     name: Version,
     var: Vars = [],  # noqa: B006  (typer copies it)
-    model: Annotated[
-        str | None,
-        typer.Option(
-            "--model",
-            "-m",
-            metavar="MODEL",
-            help="Also show the text and tokens that it reads.",
-            autocompletion=complete_model,
-        ),
-    ] = None,
+    model: OneModel = None,
     json: Json = False,
 ) -> None:
     """Show the messages of a prompt's first question, without asking a model."""
