@@ -18,6 +18,9 @@ from promptlab.cli.main import main
 from promptlab.engine.fake import FakeEngine
 from promptlab.files.models import present, read_models
 from promptlab.files.paths import model_file, shipped_library
+from tests.gitkit import git_settings
+
+__all__ = ["git_settings"]  # a fixture for all tests
 
 EXPLAIN = """\
 ---

@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from promptlab.files.paths import shipped_library
+from tests.gitkit import use_own_settings
 
 SECRET = "the-secret-that-lies-outside"
 ESCAPES = "\x1b]52;c;aGFja2Vk\x07\x1b[2J\x9b31m\u202e"
@@ -95,10 +96,9 @@ def stranger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stranger]:
     top = tmp_path_factory.mktemp("stranger")
     here = Stranger(top / "clone", top / "outside", top / "sprung", top / "home")
     with pytest.MonkeyPatch.context() as patch:
+        use_own_settings(patch)
         for who in ("AUTHOR", "COMMITTER"):
             patch.setenv(f"GIT_{who}_NAME", f"A{ESCAPES}")
-            patch.setenv(f"GIT_{who}_EMAIL", "a@b.c")
-        patch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
         _outside(here)
         _library(here)
         _history(here)
@@ -220,7 +220,7 @@ def commands() -> list[tuple[str, ...]]:
         ("check",),
         ("check", "--json"),
         *(("render", name) for name in every),
-        *(("show", name) for name in ("shown", "outer", "huge", "good@1", "good@2", "good@evil", "cpu@1")),
+        *(("show", name) for name in ("shown", "outer", "huge", "good@1", "good@2", "good@evil", "good@evil~1", "cpu@1")),
         *(("log", name) for name in ("good", "cpu", "outer", "shown", "loop", "../good", "-x")),
         *(("log", "good", "--json"), ("log", "deep")),
         *(("diff", *pair) for pair in (("good@1", "good"), ("good@1", "good@2"), ("cpu",), ("shown@1", "cpu"))),

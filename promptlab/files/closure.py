@@ -15,6 +15,9 @@ from promptlab.sandbox import Sandbox
 MAX_USED = 200
 """Files that a prompt may use."""
 
+MAX_KNOWN = 10_000
+"""Templates whose references are remembered."""
+
 Read = Callable[[str], str | None]
 """From a path below prompts/ to the text of the file; None where there is none. Raises SourceError."""
 
@@ -29,6 +32,8 @@ class References:
     def of(self, source: str, file: str) -> tuple[Reference, ...]:
         """What a file refers to. Raises SourceError, and RenderError when it takes too long to read."""
         if (source, file) not in self._known:
+            if len(self._known) >= MAX_KNOWN:  # a playground may run for days
+                self._known.clear()
             template, line = template_of(source, file)
             self._known[source, file] = self.sandbox.references(template, file, line)
         return self._known[source, file]

@@ -175,7 +175,8 @@ def test_pausing_and_resuming_at_every_generation_is_running_through(
     assert step(prompt, inputs, (*answers, "never asked for")) == transcript
     # What was said before a question is there after it: nothing is taken back.
     own = [ask for ask in asked if "." not in ask.name]
-    for before, after in zip(own, [*own[1:], transcript], strict=False):
+    later: list[Ask | Transcript] = [*own[1:], transcript]
+    for before, after in zip(own, later, strict=False):
         kept = before.messages[:-1] if before.messages[-1].role == "assistant" else before.messages
         assert after.messages[: len(kept)] == kept
 

@@ -16,23 +16,9 @@ from promptlab.errors import SourceError, StoreError, UsageError
 from promptlab.files import git, history, plumbing
 from promptlab.files.git import Blob, Repository
 from tests.files import big_repository
+from tests.gitkit import run
 
-
-@pytest.fixture(autouse=True)
-def own_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in list(os.environ):
-        if name.startswith("GIT_"):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
-    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
-    for who in ("AUTHOR", "COMMITTER"):
-        monkeypatch.setenv(f"GIT_{who}_NAME", "A")
-        monkeypatch.setenv(f"GIT_{who}_EMAIL", "a@b.c")
-
-
-def run(folder: Path, *arguments: str, check: bool = True) -> str:
-    done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=check)
-    return done.stdout.strip()
+pytestmark = pytest.mark.usefixtures("git_settings")
 
 
 @pytest.fixture

@@ -16,9 +16,10 @@ from promptlab.files import git, history
 from promptlab.files.git import Blob, Repository
 from promptlab.files.history import Change, Commit, History, Span
 from tests.files import big_repository
-from tests.files.test_git import commit, opened, own_settings, run, write_object
+from tests.files.test_git import commit, opened, write_object
+from tests.gitkit import run
 
-__all__ = ["own_settings"]  # a fixture that every test here uses by itself
+pytestmark = pytest.mark.usefixtures("git_settings")
 
 LONG = "".join(f"line {n}\n" for n in range(40))
 
