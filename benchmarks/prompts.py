@@ -1,8 +1,8 @@
 """How long the prompt library takes: `uv run python benchmarks/prompts.py [FOLDER]`. No model is needed.
 
-Builds (in FOLDER, or a temporary one; what is there already is used again) a library of 1,000 prompts, and a repository of
-10,000 commits and 1,000 prompts. Runs each command as a whole process, all of them in turn, several rounds; prints medians and
-the spread. The last part takes steps through a warm sandbox.
+Builds (in FOLDER, or a temporary one; what is there already is used again) libraries of 1,000 prompts, and a repository
+of 10,000 commits and 1,000 prompts. Runs each command as a whole process, all of them in turn, several rounds; prints
+medians and the spread. The last part resolves a version, and takes steps through a sandbox, within one process.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from promptlab.app.lab import open_lab
 from promptlab.core.prompt import parse
 from promptlab.sandbox import Sandbox
 
@@ -28,15 +29,15 @@ STEPS = 2000
 PROMPTLAB = Path(sys.executable).parent / "promptlab"
 
 
-def library(folder: Path) -> Path:
-    """1,000 prompts like the longest that ships, without git."""
+def library(folder: Path, name: str) -> Path:
+    """1,000 prompts like one that ships, without git."""
     prompts = folder / "prompts"
     if not prompts.is_dir():
         prompts.mkdir(parents=True)
-        text = (ROOT / "prompts" / "verdict.jinja").read_text()
+        text = (ROOT / "prompts" / f"{name}.jinja").read_text()
         shutil.copy(ROOT / "prompts" / "_about.jinja", prompts)
         for i in range(1000):
-            (prompts / f"p{i}.jinja").write_text(text.replace("a curious reader", f"reader {i}"))
+            (prompts / f"p{i}.jinja").write_text(text.replace("a curious", f"the {i}th curious"))
     return folder
 
 
@@ -55,7 +56,9 @@ def timed(root: Path, *arguments: str, cold: bool = False) -> float:
         shutil.rmtree(root / ".promptlab", ignore_errors=True)
     environment = {**os.environ, "PROMPTLAB_LIBRARY": str(root)}
     begin = time.perf_counter()
-    subprocess.run([str(PROMPTLAB), *arguments], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+    subprocess.run(
+        [str(PROMPTLAB), *arguments], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True
+    )
     return time.perf_counter() - begin
 
 
@@ -65,12 +68,13 @@ def show(name: str, times: list[float], unit: str = "s", scale: float = 1.0) -> 
     print(f"{name:<46} {middle:8.3f} {unit}   ({low:.3f} to {high:.3f}, {len(times)} runs)", flush=True)
 
 
-def commands(few: Path, big: Path) -> None:
+def commands(short: Path, long: Path, big: Path) -> None:
     """The commands, in turn."""
     name = big_repository.name_of(7)
     cases = {
-        "promptlab --version": (few, ("--version",), False),
-        "prompts check, 1,000 prompts": (few, ("prompts", "check"), False),
+        "promptlab --version": (short, ("--version",), False),
+        "prompts check, 1,000 prompts like explain": (short, ("prompts", "check"), False),
+        "prompts check, 1,000 prompts like verdict": (long, ("prompts", "check"), False),
         "prompts list, 1,000 prompts, 10,000 commits": (big, ("prompts", "list"), False),
         "prompts show NAME@2, nothing kept": (big, ("prompts", "show", f"{name}@2"), True),
         "prompts show NAME@2, kept": (big, ("prompts", "show", f"{name}@2"), False),
@@ -83,6 +87,19 @@ def commands(few: Path, big: Path) -> None:
             times[case].append(timed(root, *arguments, cold=cold))
     for case, taken in times.items():
         show(case, taken)
+
+
+def resolving(big: Path) -> None:
+    """Resolving one version, as a program does that is running already; what was found out before is kept."""
+    taken: dict[bool, list[float]] = {True: [], False: []}
+    for number in range(ROUNDS):
+        with open_lab(big) as lab:
+            for first in (True, False):
+                begin = time.perf_counter()
+                lab.library.load(f"{big_repository.name_of(number)}@2")
+                taken[first].append(time.perf_counter() - begin)
+    show("resolving NAME@2, sandbox not yet started", taken[True])
+    show("resolving NAME@2, once more", taken[False])
 
 
 def steps() -> None:
@@ -101,8 +118,10 @@ def main() -> None:
     """Build, run, print."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(sys.argv[1] if len(sys.argv) > 1 else temporary)
-        few, big = library(folder / "few"), repository(folder / "big")
-        commands(few, big)
+        short, long = library(folder / "short", "explain"), library(folder / "long", "verdict")
+        big = repository(folder / "big")
+        commands(short, long, big)
+        resolving(big)
         steps()
 
 
