@@ -9,8 +9,8 @@ from pathlib import Path
 
 from promptlab.app.lab import Lab
 from promptlab.app.new import free_path, write_file
-from promptlab.core.dotprompt import SUFFIX as DOTPROMPT
-from promptlab.core.dotprompt import Converted, Finding
+from promptlab.core.interchange.dotprompt import SUFFIX as DOTPROMPT
+from promptlab.core.interchange.dotprompt import Converted, Finding
 from promptlab.core.prompt import NAME, SUFFIX
 from promptlab.core.schema import shorten
 from promptlab.errors import Problem, SourceError, UsageError

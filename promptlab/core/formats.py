@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from promptlab.core import prompty
+from promptlab.core.interchange import prompty
 from promptlab.core.prompt import SUFFIX, Prompt, examine, parse, split
 from promptlab.errors import Problem
 

@@ -100,7 +100,7 @@ def _diff(request: Mapping[str, Any]) -> list[str]:
 
 
 def _convert(request: Mapping[str, Any]) -> list[Any]:
-    from promptlab.core import dotprompt  # here because hardly anybody asks for it
+    from promptlab.core.interchange import dotprompt  # here because hardly anybody asks for it
 
     made = dotprompt.convert(request["source"], request["name"])
     findings = [[f.kind, f.problem.file, f.problem.line, f.problem.column, f.problem.message] for f in made.findings]

@@ -23,7 +23,7 @@ from promptlab.core.prompt import Prompt
 from promptlab.errors import InputError, Problem, PromptlabError, RenderError, SourceError
 
 if TYPE_CHECKING:
-    from promptlab.core.dotprompt import Converted
+    from promptlab.core.interchange.dotprompt import Converted
 
 MAX_REPLY = 64 * 1024 * 1024
 """Bytes of one reply; a well-behaved child stays far below."""
@@ -103,7 +103,7 @@ class Sandbox:
 
     def convert(self, source: str, name: str) -> Converted:
         """Turn a dotprompt file into one of ours: `core.dotprompt.convert`."""
-        from promptlab.core.dotprompt import Converted, Finding  # here because hardly anybody asks for it
+        from promptlab.core.interchange.dotprompt import Converted, Finding  # here because hardly anybody asks for it
 
         text, findings, partials = self._request("convert", name, source=source, name=name)
         return Converted(text, tuple(Finding(kind, Problem(*p)) for kind, *p in findings), tuple(partials))

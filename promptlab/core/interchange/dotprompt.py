@@ -2,7 +2,7 @@
 
 The format is that of https://google.github.io/dotprompt/: YAML front matter, and a Handlebars body with helpers for
 roles. Its project publishes what templates render to (spec/*.yaml in https://github.com/google/dotprompt); the cases
-of it that map are in tests/core/dotprompt.yaml, and there our program says the same messages.
+of it that map are in tests/core/interchange/dotprompt.yaml, and there our program says the same messages.
 
 Some differences are not reported, because nothing in a template shows whether they matter. A number that is whole, like
 1.0, is written 1 there. Of values whose type nobody declares: null, true and lists are written as Python does, {} is
@@ -13,14 +13,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from promptlab.core import prompt, yamltext, yamlwrite
-from promptlab.core.dotprompt_body import Body
-from promptlab.core.dotprompt_front import Front
-from promptlab.core.dotprompt_scope import Inputs, Use
-from promptlab.core.dotprompt_turns import Item, Kind, TurnWriter, has_turns, is_blank, write_plain
-from promptlab.core.handlebars import parse
-from promptlab.core.handlebars_tree import BLANK, Node, Place, Source
-from promptlab.core.jinjatext import JinjaText
+from promptlab.core import prompt, yamltext
+from promptlab.core.interchange import yamlwrite
+from promptlab.core.interchange.dotprompt_body import Body
+from promptlab.core.interchange.dotprompt_front import Front
+from promptlab.core.interchange.dotprompt_scope import Inputs, Use
+from promptlab.core.interchange.dotprompt_turns import Item, Kind, TurnWriter, has_turns, is_blank, write_plain
+from promptlab.core.interchange.handlebars import parse
+from promptlab.core.interchange.handlebars_tree import BLANK, Node, Place, Source
+from promptlab.core.interchange.jinjatext import JinjaText
 from promptlab.errors import Problem, SourceError
 
 SUFFIX = ".prompt"

@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from promptlab.core.handlebars_space import take_space
-from promptlab.core.handlebars_tag import Tag, Token, tokens
-from promptlab.core.handlebars_tree import (
+from promptlab.core.interchange.handlebars_space import take_space
+from promptlab.core.interchange.handlebars_tag import Tag, Token, tokens
+from promptlab.core.interchange.handlebars_tree import (
     NO_STRIP,
     SPACE,
     Block,

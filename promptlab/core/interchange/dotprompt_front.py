@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from promptlab.core import schema, yamltext
-from promptlab.core.dotprompt_scope import Use, is_name
-from promptlab.core.dotprompt_turns import Kind
-from promptlab.core.dotprompt_values import Value, value
-from promptlab.core.handlebars_tree import shown
+from promptlab.core.interchange.dotprompt_scope import Use, is_name
+from promptlab.core.interchange.dotprompt_turns import Kind
+from promptlab.core.interchange.dotprompt_values import Value, value
+from promptlab.core.interchange.handlebars_tree import shown
 from promptlab.core.options import check_option
 from promptlab.core.schema import SchemaError
 from promptlab.errors import Problem

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from promptlab.core.constraint import Constraint
+from promptlab.core.interchange.prompty import examine_prompty, parse_prompty
 from promptlab.core.program import Ask, Transcript, step
 from promptlab.core.prompt import Input, Prompt, complete
-from promptlab.core.prompty import examine_prompty, parse_prompty
 from promptlab.errors import Problem, RenderError, SourceError
 
 CHAT = """\

@@ -6,7 +6,7 @@ line's indentation and end, but a program's first and last line count as lines o
 
 from __future__ import annotations
 
-from promptlab.core.handlebars_tree import BLANK, Block, Comment, Node, Partial, Program, Strip, Text
+from promptlab.core.interchange.handlebars_tree import BLANK, Block, Comment, Node, Partial, Program, Strip, Text
 
 
 def take_space(program: Program, root: bool = True) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, NamedTuple
 
-from promptlab.core.handlebars_tree import SPACE, Call, Expr, Literal, Path, Source, shown
+from promptlab.core.interchange.handlebars_tree import SPACE, Call, Expr, Literal, Path, Source, shown
 
 MAX_NESTING = 10
 """Brackets in brackets."""

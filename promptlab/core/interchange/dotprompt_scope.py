@@ -10,10 +10,10 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from promptlab.core import dotprompt_values as values
-from promptlab.core.dotprompt_values import Value
-from promptlab.core.handlebars_tree import Call, Expr, Literal, Path, Place, shown
-from promptlab.core.jinjatext import quoted
+from promptlab.core.interchange import dotprompt_values as values
+from promptlab.core.interchange.dotprompt_values import Value
+from promptlab.core.interchange.handlebars_tree import Call, Expr, Literal, Path, Place, shown
+from promptlab.core.interchange.jinjatext import quoted
 from promptlab.core.prompt import RESERVED
 
 WORDS = RESERVED | {"recursive"}

@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from promptlab.core import dotprompt_values as values
-from promptlab.core.dotprompt_scope import Inputs, Loop, Names, Scope, Unmapped, helper, is_name
-from promptlab.core.dotprompt_turns import Code, Fork, Item, Note, Part, Report, Say, Setting, Single, Turn
-from promptlab.core.dotprompt_values import Value
-from promptlab.core.handlebars_tree import (
+from promptlab.core.interchange import dotprompt_values as values
+from promptlab.core.interchange.dotprompt_scope import Inputs, Loop, Names, Scope, Unmapped, helper, is_name
+from promptlab.core.interchange.dotprompt_turns import Code, Fork, Item, Note, Part, Report, Say, Setting, Single, Turn
+from promptlab.core.interchange.dotprompt_values import Value
+from promptlab.core.interchange.handlebars_tree import (
     Block,
     Call,
     Comment,

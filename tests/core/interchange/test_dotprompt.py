@@ -14,9 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from promptlab.core import checker, prompt, yamltext, yamlwrite
-from promptlab.core.dotprompt import MAX_FINDINGS, Converted, convert
-from promptlab.core.jinjatext import JinjaText
+from promptlab.core import checker, prompt, yamltext
+from promptlab.core.interchange import yamlwrite
+from promptlab.core.interchange.dotprompt import MAX_FINDINGS, Converted, convert
+from promptlab.core.interchange.jinjatext import JinjaText
 from promptlab.core.program import step
 from promptlab.errors import RenderError, SourceError
 

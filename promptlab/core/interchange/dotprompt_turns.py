@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from promptlab.core.handlebars_tree import BLANK, Place
-from promptlab.core.jinjatext import JinjaText
+from promptlab.core.interchange.handlebars_tree import BLANK, Place
+from promptlab.core.interchange.jinjatext import JinjaText
 
 Kind = Literal["lost", "changed"]
 Report = Callable[[Kind, Place, str], None]

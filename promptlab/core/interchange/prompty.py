@@ -24,9 +24,9 @@ from typing import Any
 
 from promptlab.core import yamltext
 from promptlab.core.constraint import Constraint
+from promptlab.core.interchange.rolemarks import Body
 from promptlab.core.options import check_option
 from promptlab.core.prompt import MAX_CHARS, MAX_FRONT, RESERVED, Input, Prompt, split
-from promptlab.core.rolemarks import Body
 from promptlab.core.schema import shorten
 from promptlab.core.yamltext import MAX_PROBLEMS, Path
 from promptlab.errors import Problem, SourceError

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from promptlab.core.jinjatext import quoted
+from promptlab.core.interchange.jinjatext import quoted
 from promptlab.core.schema import Schema
 
 _IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
