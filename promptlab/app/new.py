@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from promptlab.app.lab import Lab
@@ -71,7 +70,7 @@ def free_path(lab: Lab, file: str) -> Path:
         )
     path = lab.library.folder / file
     # A folder below prompts/ may be a stranger's link: nothing is written outside.
-    if not Path(os.path.realpath(path.parent)).is_relative_to(lab.library.disk.inside()):
+    if not lab.library.disk.holds(path.parent):
         raise UsageError(f"{path.parent} is a link that leads out of the library")
     return path
 
