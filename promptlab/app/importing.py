@@ -58,14 +58,22 @@ def import_prompt(lab: Lab, file: Path, name: str | None = None) -> Imported:
     waiting, done = list(main.partials), set[str]()
     while waiting and len(done) < MAX_PARTIALS:
         partial = waiting.pop()
-        if partial in done or lab.library.disk.read(partial + SUFFIX) is not None:
+        if partial in done:
             continue
         done.add(partial)
         beside = file.parent / (partial + DOTPROMPT)
+        there = lab.library.disk.read(partial + SUFFIX)
         if not beside.is_file():
-            missing.append(partial)
+            missing += [partial] if there is None else []
             continue
         converted = _convert(lab, beside, partial)
+        if there is not None and there != converted.text:
+            raise UsageError(
+                f"the library has another {partial}{SUFFIX} than {beside}, and {name} would include that",
+                hint="Rename one of them first",
+            )
+        if there is not None:
+            continue
         texts[free_path(lab, partial + SUFFIX)] = converted.text
         findings += converted.findings
         waiting += converted.partials

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from promptlab.app.lab import Lab
+from promptlab.core.formats import SUFFIXES
 from promptlab.core.prompt import NAME, SUFFIX
 from promptlab.core.schema import shorten
 from promptlab.errors import UsageError
@@ -51,7 +52,8 @@ def new_prompt(lab: Lab, name: str) -> Path:
 
     Raises UsageError when the name is none or taken, or the library is the one that ships; StoreError.
     """
-    if not NAME.fullmatch(name):
+    name = name.removesuffix(SUFFIX)
+    if not NAME.fullmatch(name) or name.endswith(SUFFIXES):
         raise UsageError(
             f"{shorten(name)!r} cannot be the name of a prompt",
             hint="Use letters, digits and `_ . -`, and / for folders, as in `mail/reply`",

@@ -7,7 +7,7 @@ killed (promptlab.sandbox).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import jinja2
@@ -16,13 +16,17 @@ from jinja2 import nodes
 from promptlab.core.formats import examine_file, template_of
 from promptlab.core.language import Environment, generated, with_lists
 from promptlab.core.names import Names
-from promptlab.core.prompt import Prompt, unsound
+from promptlab.core.program import BUFFERED
+from promptlab.core.prompt import SUFFIX, Prompt, unsound
 from promptlab.core.source import Source, read_source
 from promptlab.core.tagcheck import TagCheck
 from promptlab.errors import Problem, SourceError
 
 DEEP = 8
 """Nesting of statements from which on compiling may fail: Python takes 20 blocks, and a statement may need two."""
+
+MAX_FINDINGS = 500
+"""A prompt wrong in more places is not worth a longer list."""
 
 Severity = Literal["error", "warning"]
 
@@ -74,6 +78,9 @@ class _Checker:
         names = generated(tag for source in self.sources.values() for tag in source.tags)
         if prompt is not None:
             self._clashes(prompt, names)
+        for source in self.sources.values():
+            if source.buffered and not any(tag.kind == "begin" for s in self.sources.values() for tag in s.tags):
+                self._say(source.buffered.file, source.buffered.line, source.buffered.column, BUFFERED)
         TagCheck(self.sources, self.files, self._say).run(self.file if prompt else "")
         self._loops()
         self._compile(names)
@@ -81,7 +88,10 @@ class _Checker:
             Names(self.sources, self.file, prompt, names, self._say).run()
 
     def _say(self, file: str, line: int, column: int, message: str, severity: Severity = "error") -> None:
-        self.found.append(Finding(file, line, column, message, severity))
+        if len(self.found) < MAX_FINDINGS:
+            self.found.append(Finding(file, line, column, message, severity))
+        elif len(self.found) == MAX_FINDINGS:
+            self.found.append(Finding(self.file, 0, 0, f"there are more than {MAX_FINDINGS} findings"))
 
     def _problems(self, error: SourceError) -> None:
         for p in error.problems:
@@ -106,7 +116,10 @@ class _Checker:
                 continue
             try:
                 text, line = template_of(self.files[file], file)
-                self.sources[file] = read_source(text, file, line)
+                source = read_source(text, file, line)
+                # Of another tool's file the lines are the same, but not the columns.
+                foreign = not file.endswith(SUFFIX)
+                self.sources[file] = replace(source, text=self.files[file]) if foreign else source
             except SourceError as error:
                 self._problems(error)
                 continue
@@ -127,7 +140,10 @@ class _Checker:
         done: set[str] = set()
 
         def visit(file: str, path: tuple[str, ...]) -> None:
-            for line, name in self.sources[file].includes:
+            always = [
+                (e.line, name) for e in self.sources[file].inclusions if not e.sometimes for name in e.names if name
+            ]
+            for line, name in always:  # what stands under a condition may well end
                 if name in path:
                     loop = " → ".join((*path[path.index(name) :], name))
                     self._say(
@@ -141,7 +157,7 @@ class _Checker:
 
     def _compile(self, names: frozenset[str]) -> None:
         """What only compiling finds: blocks of one name, and deeper nesting than Python takes. Elsewhere it is slow."""
-        for source in self.sources.values():
+        for source in [s for s in self.sources.values() if s.file.endswith(SUFFIX)]:
             blocks = [node.name for node in source.tree.find_all(nodes.Block)] if source.depth else []
             if source.depth < DEEP and len(set(blocks)) == len(blocks):
                 continue

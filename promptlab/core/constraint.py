@@ -6,7 +6,9 @@ came out: an answer can still be cut off by `max_tokens` or a stop text.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 from promptlab.core import pattern, schema
@@ -51,7 +53,8 @@ def _check_choices(value: Any) -> str | None:
         return f"choices wants a list of texts, such as ['yes', 'no']; got {shorten(repr(value))}"
     if len(value) > MAX_CHOICES or any(not 0 < len(v) <= MAX_CHOICE for v in value):
         return f"choices wants up to {MAX_CHOICES:,} texts, each of 1 to {MAX_CHOICE:,} characters"
-    if twice := next((v for i, v in enumerate(value) if v in value[:i]), None):
+    if len(set(value)) < len(value):
+        twice = next(v for v in value if list(value).count(v) > 1)
         return f"choices has {shorten(twice)!r} twice"
     return None
 
@@ -73,23 +76,24 @@ def read_answer(text: str, constraint: Constraint | None) -> Any:
     """
     if constraint is None:
         return text
-    match constraint.kind:
-        case "choices":
-            if text not in constraint.value:
-                raise ValueError(f"is none of the choices: {shorten(text)!r}")
-        case "regex":
-            if not pattern.matches(constraint.value, text):
-                raise ValueError(f"does not match {shorten(constraint.value)!r}: {shorten(text)!r}")
-        case "schema":
-            return _read_json(text, constraint.value)
-    return text
+    if constraint.kind == "choices":
+        reason = None if text in constraint.value else f"is none of the choices: {shorten(text)!r}"
+    else:
+        reason = _misfit(constraint.kind, json.dumps(constraint.value), text)
+    if reason:
+        raise ValueError(reason)
+    return schema.read_json(text) if constraint.kind == "schema" else text
 
 
-def _read_json(text: str, wanted: schema.Schema) -> Any:
+@lru_cache(maxsize=1024)
+def _misfit(kind: Kind, wanted: str, text: str) -> str | None:
+    """Why an answer is not what it must be, or None. A program reads each answer again at every later step."""
+    value = json.loads(wanted)
+    if kind == "regex":
+        return None if pattern.matches(value, text) else f"does not match {shorten(value)!r}: {shorten(text)!r}"
     try:
-        value = schema.read_json(text)
+        parsed = schema.read_json(text)
     except ValueError:
-        raise ValueError(f"is not JSON: {shorten(text)!r}") from None
-    if reason := schema.check(value, wanted):
-        raise ValueError(f"does not fit its schema: {reason}")
-    return value
+        return f"is not JSON: {shorten(text)!r}"
+    reason = schema.check(parsed, value)
+    return f"does not fit its schema: {reason}" if reason else None

@@ -7,15 +7,18 @@ for roles, so data cannot forge one.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from pprint import pformat
+from typing import Any, Literal
 
 import jinja2
 import jinja2.ext
 from jinja2 import nodes
 from jinja2.environment import TemplateModule
+from jinja2.filters import make_attrgetter
 from jinja2.parser import Parser
 from jinja2.visitor import NodeTransformer
 
@@ -175,13 +178,16 @@ class Language(jinja2.ext.Extension):
         tape.settle()
         raise Return(plain(value, "{% return %}"))
 
+    def _plain(self, value: Any) -> Any:
+        return _printable(value)
+
     def _value(self, name: str) -> Any:
         """Look a generation's value up when it is used: an ordinary variable would be looked up too early in a loop."""
         values = TAPE.get().values
-        if name.endswith("_all") and name[:-4] in values and name not in values:
-            return list(values[name[:-4]])
         if name in values:
             return values[name][-1]
+        if name.endswith("_all") and name[:-4] in self.environment.names:  # type: ignore[attr-defined]
+            return list(values.get(name[:-4], ()))
         return self.environment.undefined(hint=f"{name!r} is used before it has been generated", name=name)
 
 
@@ -189,7 +195,13 @@ def _constraint(given: Mapping[Kind, Any]) -> Constraint:
     if len(given) > 1:
         raise Complaint(f"{' and '.join(f'{kind}=' for kind in given)} exclude each other")
     ((kind, value),) = given.items()
-    value = plain(value, f"{kind}=")
+    return _sound(kind, json.dumps(plain(value, f"{kind}=")))
+
+
+@lru_cache(maxsize=256)
+def _sound(kind: Kind, text: str) -> Constraint:
+    """A constraint from its JSON. Raises Complaint. A loop asks for the same one again and again."""
+    value = json.loads(text)
     if kind == "schema":
         try:
             value = schema.picoschema(value)
@@ -200,8 +212,8 @@ def _constraint(given: Mapping[Kind, Any]) -> Constraint:
     return Constraint(kind, value)
 
 
-class _LateBinding(NodeTransformer):
-    """Turns each reading of a generation's name into a look-up at that moment."""
+class _Binding(NodeTransformer):
+    """Turns each reading of a generation's name into a look-up at that moment, and lets `~` join plain data only."""
 
     def __init__(self, language: Language, names: frozenset[str]) -> None:
         self.language = language
@@ -213,6 +225,11 @@ class _LateBinding(NodeTransformer):
         if node.ctx != "load":
             raise jinja2.TemplateSyntaxError(f"{node.name!r} is a generation and cannot be set", node.lineno)
         return self.language.call_method("_value", [nodes.Const(node.name)], lineno=node.lineno)
+
+    def visit_Concat(self, node: nodes.Concat) -> nodes.Node:  # noqa: N802
+        node = self.generic_visit(node)  # type: ignore[assignment]
+        node.nodes = [self.language.call_method("_plain", [each], lineno=each.lineno) for each in node.nodes]
+        return node
 
     def generic_visit(self, node: nodes.Node, *args: Any, **kwargs: Any) -> nodes.Node:
         if clash := self.names.intersection(bound_by(node)):
@@ -230,38 +247,99 @@ def bound_by(node: nodes.Node) -> list[str]:
     return []
 
 
-def mark_last(tree: nodes.Template) -> None:
-    """Mark each generate tag that can be the last one to be reached, so that the prompt's `output:` holds for it.
+_FRAMES = (
+    *(nodes.For, nodes.Macro, nodes.CallBlock, nodes.Block, nodes.With, nodes.AssignBlock),
+    *(nodes.FilterBlock, nodes.Scope),
+)
+"""Nodes whose body is a scope; `if` has none."""
 
-    Tags inside macros and included files are not looked at: there, the output is only checked when it is there.
+
+def _load_first(tree: nodes.Template, environment: jinja2.Environment) -> None:
+    """Read every name that a scope sets once at its beginning.
+
+    To Jinja a name that is set in a scope is unknown in the scopes within it until then, even where it has a value
+    from around; and a role tag is such a scope, so that `{% user %}{{ x }}{% enduser %}{% set x = 1 %}` would fail.
     """
-    tags = (as_tag(statement) for statement in tree.find_all(nodes.ExprStmt))
-    if any(tag and tag.kind == "return" for tag in tags) or tree.find(nodes.Extends):
-        return
-    for node in _last(tree.body)[0]:
+    for node in [tree, *tree.find_all(_FRAMES)]:
+        names = sorted(set(_set_in(node.body)))  # type: ignore[attr-defined]
+        loads = [nodes.ExprStmt(nodes.Name(name, "load", lineno=node.lineno), lineno=node.lineno) for name in names]
+        node.body = [*loads, *node.body]  # type: ignore[attr-defined]
+        for load in loads:
+            load.set_environment(environment)
+
+
+def _set_in(body: Sequence[nodes.Node]) -> Iterator[str]:
+    """Names that are set in a body, those of the scopes within it left out."""
+    for node in body:
+        if isinstance(node, nodes.Assign | nodes.AssignBlock):
+            targets = [node.target, *node.target.find_all(nodes.Name)]
+            yield from (t.name for t in targets if isinstance(t, nodes.Name) and t.ctx == "store")
+        elif isinstance(node, nodes.If):
+            for branch in (node.body, *(e.body for e in node.elif_), node.else_):
+                yield from _set_in(branch)
+        yield from bound_by(node)
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """What generates where `mark_last` does not look."""
+
+    files: frozenset[str]
+    """Files that generate, or include one that does."""
+    macros: bool
+    """Whether any macro generates."""
+
+    def may_follow(self, node: nodes.Node) -> bool:
+        """Whether a node may generate in one of these ways."""
+        if isinstance(node, nodes.Include | nodes.Import | nodes.FromImport):
+            names = (
+                node.template.find_all(nodes.Const) if not isinstance(node.template, nodes.Const) else [node.template]
+            )
+            return any(name.value in self.files for name in names)
+        calls = [node, *node.find_all(nodes.Call)] if self.macros else []
+        return any(isinstance(c, nodes.Call) and not isinstance(c.node, nodes.ExtensionAttribute) for c in calls)
+
+
+Reach = Literal["open", "certain", "hidden"]
+"""Whether a body may generate nothing, surely generates, or may generate somewhere else (`Elsewhere`)."""
+
+
+def mark_last(tree: nodes.Template, elsewhere: Elsewhere) -> None:
+    """Mark each generate tag that can be the last one to be reached, so that the prompt's `output:` holds for it."""
+    for node in _last(tree.body, elsewhere)[0]:
         node.args[2] = nodes.Const(True)
 
 
-def _last(body: Sequence[nodes.Node]) -> tuple[list[nodes.Call], bool]:
-    """The generate tags that can be the last in a body, and whether any tag is certainly reached in it."""
+def _last(body: Sequence[nodes.Node], elsewhere: Elsewhere) -> tuple[list[nodes.Call], Reach]:
+    """The generate tags that can be the last in a body, and what can be said of all that it generates."""
     found: list[nodes.Call] = []
     for node in reversed(body):
-        if tag := as_tag(node):
-            if tag.kind in ("generate", "call_prompt"):
-                return [*found, *([tag.node] if tag.kind == "generate" else [])], True
-        elif isinstance(node, nodes.If):
-            parts = [_last(b) for b in (node.body, *(e.body for e in node.elif_), node.else_)]
-            found += [call for calls, _ in parts for call in calls]
-            if all(certain for _, certain in parts):
-                return found, True
-        elif isinstance(node, nodes.For):
-            found += _last(node.body)[0] + _last(node.else_)[0]
-        elif isinstance(node, nodes.With | nodes.Scope | nodes.Block | nodes.FilterBlock | nodes.AssignBlock):
-            inner, certain = _last(node.body)
-            found += inner
-            if certain:
-                return found, True
-    return found, False
+        calls, reach = _last_in(node, elsewhere)
+        found += calls
+        if reach != "open":
+            return found, reach
+    return found, "open"
+
+
+def _last_in(node: nodes.Node, elsewhere: Elsewhere) -> tuple[list[nodes.Call], Reach]:
+    if tag := as_tag(node):
+        generates = tag.kind in ("generate", "call_prompt")
+        return [tag.node] if tag.kind == "generate" else [], "certain" if generates else "open"
+    match node:
+        case nodes.If():
+            bodies = [node.body, *(e.body for e in node.elif_), node.else_]
+        case nodes.For():
+            bodies = [node.body, node.else_, []]  # it may have no round at all
+        case nodes.With() | nodes.Scope() | nodes.Block() | nodes.FilterBlock() | nodes.AssignBlock():
+            bodies = [node.body]
+        case nodes.Macro():
+            bodies = [[]]
+        case _:
+            return [], "hidden" if elsewhere.may_follow(node) else "open"
+    parts = [_last(body, elsewhere) for body in bodies]
+    reaches = {reach for _, reach in parts}
+    whole: Reach = "hidden" if "hidden" in reaches else "open" if "open" in reaches else "certain"
+    return [call for calls, _ in parts for call in calls], whole
 
 
 class _Template(jinja2.Template):
@@ -281,7 +359,15 @@ class Environment(Contained):
 
     template_class = _Template
 
-    def __init__(self, sources: Mapping[str, str], names: frozenset[str] = frozenset(), main: str = "") -> None:
+    def __init__(
+        self,
+        sources: Mapping[str, str],
+        names: frozenset[str] = frozenset(),
+        mark: Callable[[str | None, nodes.Template], None] | None = None,
+        *,
+        binds: bool = True,
+    ) -> None:
+        """`mark` gets each template's file and tree; without `binds` trees stay as they were read."""
         super().__init__(
             undefined=jinja2.StrictUndefined,
             keep_trailing_newline=False,
@@ -293,29 +379,53 @@ class Environment(Contained):
         )
         self.names = names
         """Of generations and calls, and their NAME_all."""
-        self.main = main
-        """The file whose last generation is the output."""
+        self.mark = mark
+        self.binds = binds
+        self.filters |= {"string": _string, "join": _join, "pprint": _pprint}
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
         tree = super()._parse(source, name, filename)
-        if name == self.main:
-            mark_last(tree)
-        if not self.names:
+        if not self.binds:
             return tree
+        if self.mark:
+            self.mark(name, tree)
         language = next(e for e in self.extensions.values() if isinstance(e, Language))
         try:
-            return _LateBinding(language, self.names).visit(tree)  # type: ignore[no-any-return]
+            _Binding(language, self.names).visit(tree)
         except jinja2.TemplateSyntaxError as error:
             error.name = error.name or name
             raise
+        _load_first(tree, self)
+        return tree
 
 
 def _printable(value: Any) -> Any:
     """Let only plain data into a text: a method or a generator would show its address, another one in each process."""
-    if value is None or isinstance(value, str | int | float | list | tuple | dict | jinja2.Undefined | TemplateModule):
+    if value is None or isinstance(value, str | int | float | jinja2.Undefined | TemplateModule):
+        return value
+    if isinstance(value, list | tuple | dict):
+        for each in [*value, *value.values()] if isinstance(value, dict) else value:
+            _printable(each)
         return value
     name = getattr(value, "__name__", "") if callable(value) else type(value).__name__
     raise Complaint(f"{shorten(str(name))} is not plain data: call it with (), or make it a list with | list")
+
+
+def _string(value: Any) -> str:
+    """The filter `string`."""
+    return str(_printable(value))
+
+
+def _pprint(value: Any) -> str:
+    """The filter `pprint`."""
+    return pformat(_printable(value))
+
+
+@jinja2.pass_environment
+def _join(environment: jinja2.Environment, value: Iterable[Any], d: str = "", attribute: Any = None) -> str:
+    """The filter `join`."""
+    items = map(make_attrgetter(environment, attribute), value) if attribute is not None else value
+    return str(d).join(str(_printable(each)) for each in items)
 
 
 def defined(value: Any) -> None:
@@ -337,5 +447,5 @@ def plain(value: Any, what: str) -> Any:
         raise Complaint(f"{what} gives a value that is nested too deeply") from None
 
 
-BARE = Environment({})
+BARE = Environment({}, binds=False)
 """For reading templates, and for what every template has: filters, tests, globals."""

@@ -11,23 +11,28 @@ strangers: run `step` where it can be killed (promptlab.sandbox).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
 import jinja2
+from jinja2 import nodes
 
 from promptlab.core import schema
 from promptlab.core.constraint import Constraint
 from promptlab.core.formats import SUFFIXES, parse_file
-from promptlab.core.language import CALL, TAPE, Environment, generated, with_lists
+from promptlab.core.language import CALL, TAPE, Elsewhere, Environment, generated, mark_last, with_lists
 from promptlab.core.prompt import Prompt, complete
 from promptlab.core.source import Source, read_source
 from promptlab.core.tape import MAX_CALLS, Ask, Message, Reel, Return, Stop, Tape, Transcript
 from promptlab.core.templates import Complaint, syntax_error, template_error
 from promptlab.errors import InputError, Problem, RenderError, SourceError
 
+BUFFERED = (
+    "{% generate %} inside a macro, or a set, filter or call block: put what is said into role tags, "
+    "or else it is said after the answer"
+)
 NOT_LITERAL = "include, import and extends take a literal name, so that a version's hash covers all that it uses"
 
 __all__ = ["Ask", "Message", "Reference", "Transcript", "messages_text", "references", "step"]
@@ -186,7 +191,9 @@ def _compile(file: str, body: str, body_line: int, partials: tuple[tuple[str, st
         message = f"{clash[0]}_all is a generation, and the list of all answers to {clash[0]}; rename one of them"
         raise SourceError([Problem(file, 0, 0, message)])
     kinds = {tag.kind for tag in tags}
-    environment = Environment(sources, late, file)
+    if "begin" not in kinds and (late_text := next((s.buffered for s in read.values() if s.buffered), None)):
+        raise SourceError([Problem(late_text.file, late_text.line, late_text.column, BUFFERED)])
+    environment = Environment(sources, late, _marker(file, read, kinds))
     try:
         for each in sources:
             environment.get_template(each)
@@ -198,6 +205,26 @@ def _compile(file: str, body: str, body_line: int, partials: tuple[tuple[str, st
     except (SyntaxError, ValueError, OverflowError) as error:
         raise SourceError([Problem(file, 0, 0, f"the template cannot be compiled: {type(error).__name__}")]) from None
     return _Program(file, frozenset(sources), template, late, "generate" in kinds, "begin" in kinds)
+
+
+def _marker(
+    file: str, read: Mapping[str, Source], kinds: set[str]
+) -> Callable[[str | None, nodes.Template], None] | None:
+    """What marks the tags that `output:` holds for; None where that is only checked in the end."""
+    if "return" in kinds or any(isinstance(each.node, nodes.Extends) for each in read[file].inclusions):
+        return None
+    generating = {name for name, source in read.items() if generated(source.tags)}
+    grown = True
+    while grown:  # and what includes them
+        more = {name for name, source in read.items() if any(i in generating for _, i in source.includes)} - generating
+        generating, grown = generating | more, bool(more)
+    elsewhere = Elsewhere(frozenset(generating), any(source.generates_in_macro for source in read.values()))
+
+    def mark(name: str | None, tree: nodes.Template) -> None:
+        if name == file:
+            mark_last(tree, elsewhere)
+
+    return mark
 
 
 def _reachable(file: str, sources: Mapping[str, str]) -> dict[str, Source]:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -143,8 +144,8 @@ def examine(source: str, name: str) -> tuple[Prompt, list[Problem]]:
         problems.append(document.problem(("description",), "description is a text"))
     if not isinstance(head.get("metadata") or {}, dict):
         problems.append(document.problem(("metadata",), "metadata is a mapping"))
-    inputs = _inputs(document, head.get("inputs") or {}, problems)
-    options = _options(document, head.get("options") or {}, problems)
+    inputs = _inputs(document, {} if head.get("inputs") is None else head["inputs"], problems)
+    options = _options(document, {} if head.get("options") is None else head["options"], problems)
     output = _output(document, head.get("output", "text"), problems)
     description = head.get("description", "")
     prompt = Prompt(
@@ -258,7 +259,13 @@ def complete(prompt: Prompt, given: Mapping[str, Any]) -> dict[str, Any]:
     ]
     if problems:
         raise InputError(f"{prompt.name}: {'; '.join(problems)}", hint=f"It takes {prompt.signature}")
-    return {i.name: given.get(i.name, i.default) for i in prompt.inputs}
+    return {i.name: _whole(given.get(i.name, deepcopy(i.default)), i.schema) for i in prompt.inputs}
+
+
+def _whole(value: Any, wanted: Schema) -> Any:
+    """To JSON Schema 2.0 is an integer; a template wants one that it can count to."""
+    is_float = wanted.get("type") == "integer" and isinstance(value, float)
+    return int(value) if is_float and value.is_integer() else value
 
 
 def unsound(prompt: Prompt) -> list[Problem]:

@@ -132,9 +132,15 @@ def _read_type(spec: Any, rules: _Rules, depth: int) -> dict[str, Any]:
         return _word(spec, rules)
     if not isinstance(spec, Mapping):
         raise SchemaError("a type is a word (string, integer, …) or a mapping")
-    if rules.inputs and ("type" in spec or "enum" in spec or "anyOf" in spec or "const" in spec):
+    if rules.inputs and (not _SCHEMA_WORDS.isdisjoint(spec) or _NOTES.issuperset(spec)) and spec:
         return _json_schema(spec)
     return _object(spec, rules, depth)
+
+
+_SCHEMA_WORDS = frozenset({"type", "enum", "const", "anyOf", "oneOf", "allOf", "$ref"})
+"""What makes the type of an input JSON Schema."""
+_NOTES = frozenset({"default", "description", "title", "examples"})
+"""What a type of anything can hold besides."""
 
 
 def _word(spec: str, rules: _Rules) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from jinja2 import nodes
@@ -14,13 +15,17 @@ from promptlab.core.language import Tag, as_tag
 from promptlab.core.names import Say
 from promptlab.core.options import check_option
 from promptlab.core.program import NOT_LITERAL
-from promptlab.core.prompt import Prompt
+from promptlab.core.prompt import Input, Prompt
 from promptlab.core.schema import shorten
 from promptlab.core.source import Source
 from promptlab.errors import SourceError
 
 Pair = tuple[str, nodes.Expr, int]
 """A key of a tag, its value, and the line of the key."""
+
+
+_Filled = tuple[Source, list[nodes.Node]]
+"""A block as a file fills it."""
 
 
 class TagCheck:
@@ -41,13 +46,20 @@ class TagCheck:
                     self._generate(source, tag)
                 elif tag.kind == "call_prompt":
                     self._call(source, tag)
+            self._nested(source, source.tree.body)
+        if main in self.sources:
+            self._order(self.sources[main])
         if has_roles and main in self.sources:
-            self._loose(self.sources[main], self.sources[main].tree.body)
+            self._file(main, set(), {})
 
     def _includes(self, source: Source) -> None:
         for each in source.inclusions:
-            for name in each.names:
-                if reason := self._wrong_include(name, each.optional):
+            lenient = getattr(each.node, "ignore_missing", False) or any(name in self.files for name in each.names)
+            named = [name for name in each.names if name is not None]
+            unread = [name for name in each.names if name is None]
+            # Of several names one must be there; where none is, the first stands for them.
+            for name in unread or (named if lenient else named[:1]):
+                if reason := self._wrong_include(name, lenient):
                     self.say(source.file, each.line, source.column(each.line, name or each.word), reason)
 
     def _wrong_include(self, name: str | None, optional: bool) -> str | None:
@@ -65,7 +77,7 @@ class TagCheck:
         given = list(_pairs(tag.node.args[1]))
         kinds = [key for key, _, _ in given if key in KINDS]
         if len(kinds) > 1:
-            line = given[0][2]
+            line = next(line for key, _, line in given if key in KINDS)
             self.say(
                 source.file,
                 line,
@@ -120,13 +132,63 @@ class TagCheck:
                 self.say(
                     source.file, line, source.column(line, key), f"{callee.name} has no input {key!r}. {_takes(callee)}"
                 )
-            elif reason := _misfit(value, known[key].schema):
+            elif reason := _misfit(value, known[key]):
                 self.say(source.file, line, source.column(line, key), f"the input {key!r} of {callee.name}: {reason}")
         for name in [n for n, i in known.items() if i.required and n not in given]:
             message = f"the input {name!r} of {callee.name} is missing. {_takes(callee)}"
             self.say(source.file, tag.line, source.column(tag.line, tag.target), message)
 
-    def _loose(self, source: Source, body: Sequence[nodes.Node]) -> None:
+    def _nested(self, source: Source, body: Sequence[nodes.Node]) -> None:
+        """Find tags that stand in a role tag and must not."""
+        for role, block in pairwise(body):
+            outer = as_tag(role)
+            if outer is None or outer.kind != "begin":
+                continue
+            for statement in block.find_all(nodes.ExprStmt):
+                if tag := as_tag(statement):
+                    word = tag.name if tag.kind == "begin" else tag.kind
+                    message = f"{{% {word} %}} stands inside {{% {outer.name} %}}; close that tag before it"
+                    self.say(source.file, tag.line, source.column(tag.line, word), message)
+        for node in body:
+            for inner in _inner(node):
+                self._nested(source, inner)
+
+    def _order(self, source: Source) -> None:
+        """Find generations before anything is said, and right after another, where there is only one way to them."""
+        if any(isinstance(each.node, nodes.Extends) for each in source.inclusions):
+            return
+        before = "nothing"
+        for node in source.tree.body:
+            tag = as_tag(node)
+            if tag and tag.kind == "generate":
+                if before != "something":
+                    reason = _NOTHING_SAID if before == "nothing" else _AFTER_ANSWER
+                    self.say(source.file, tag.line, source.column(tag.line, "generate"), reason)
+                before = "answer"
+            elif tag and tag.kind == "return":
+                return
+            elif _may_say(node):
+                before = "something"
+
+    def _file(self, file: str, seen: set[str], blocks: Mapping[str, _Filled]) -> None:
+        """Find text outside role tags in a file that stands outside them, and in what it includes or extends there.
+
+        `blocks` are those that files which extend this one have filled.
+        """
+        if file not in self.sources or file in seen:
+            return
+        seen.add(file)
+        source = self.sources[file]
+        bases = [n for e in source.inclusions if isinstance(e.node, nodes.Extends) for n in e.names if n]
+        if not bases:
+            self._loose(source, source.tree.body, seen, blocks)
+            return
+        # What stands beside the blocks of a file that extends another comes out nowhere.
+        own = {block.name: (source, block.body) for block in source.tree.find_all(nodes.Block)}
+        for base in bases:
+            self._file(base, seen, {**own, **blocks})
+
+    def _loose(self, source: Source, body: Sequence[nodes.Node], seen: set[str], blocks: Mapping[str, _Filled]) -> None:
         """Find text outside role tags, where everything that is said must stand in one."""
         skip = 0
         for node in body:
@@ -135,20 +197,52 @@ class TagCheck:
                 skip = 3  # a role tag is three statements: begin, the body, end
             if skip:
                 skip -= 1
-                continue
-            if isinstance(node, nodes.Output):
+            elif isinstance(node, nodes.Output):
                 self._output(source, node)
-            for inner in _inner(node):
-                self._loose(source, inner)
+            elif isinstance(node, nodes.Include):
+                for name in next(e.names for e in source.inclusions if e.node is node):
+                    self._file(name or "", seen, {})
+            elif isinstance(node, nodes.Block) and node.name in blocks:
+                filled = dict(blocks)
+                self._loose(*filled.pop(node.name), seen, filled)
+            else:
+                for inner in _inner(node):
+                    self._loose(source, inner, seen, blocks)
 
     def _output(self, source: Source, node: nodes.Output) -> None:
         for part in node.nodes:
-            if isinstance(part, nodes.TemplateData) and (text := part.data.strip()):
-                line = part.lineno + part.data[: part.data.index(text)].count("\n")
-                column = source.column_of_text(line, text.split("\n")[0])
-                shown = shorten(" ".join(text.split()))
-                message = f"text outside the role tags: {shown!r}; put it into {{% user %}} … {{% enduser %}}"
-                self.say(source.file, line, column, message)
+            raw = (
+                part.data
+                if isinstance(part, nodes.TemplateData)
+                else part.value
+                if isinstance(part, nodes.Const)
+                else ""
+            )
+            if not isinstance(raw, str) or not (text := raw.strip()):
+                continue
+            word = text.split("\n")[0]
+            if isinstance(part, nodes.Const):
+                line = part.lineno
+                column = source.column(line, word)
+            else:
+                line = part.lineno + raw[: raw.index(text)].count("\n")
+                column = source.column_of_text(line, word)
+            shown = shorten(" ".join(text.split()))
+            message = f"text outside the role tags: {shown!r}; put it into {{% user %}} … {{% enduser %}}"
+            self.say(source.file, line, column, message)
+
+
+_NOTHING_SAID = "nothing has been said before the first {% generate %}"
+_AFTER_ANSWER = "{% generate %} right after an answer: put a {% user %} block between them"
+
+
+def _may_say(node: nodes.Node) -> bool:
+    """Whether something may be said where a statement stands."""
+    if isinstance(node, nodes.Output):
+        return any(not isinstance(part, nodes.TemplateData) or part.data.strip() for part in node.nodes)
+    if tag := as_tag(node):
+        return tag.kind == "begin"
+    return not isinstance(node, nodes.Assign | nodes.Macro | nodes.ExprStmt)
 
 
 def _inner(node: nodes.Node) -> Iterator[list[nodes.Node]]:
@@ -160,7 +254,7 @@ def _inner(node: nodes.Node) -> Iterator[list[nodes.Node]]:
     elif isinstance(node, nodes.For):
         yield node.body
         yield node.else_
-    elif isinstance(node, nodes.With | nodes.Scope | nodes.ScopedEvalContextModifier):
+    elif isinstance(node, nodes.With | nodes.Scope | nodes.ScopedEvalContextModifier | nodes.Block | nodes.FilterBlock):
         yield node.body
 
 
@@ -179,11 +273,12 @@ def literal(node: nodes.Expr) -> tuple[bool, Any]:
         return False, None
 
 
-def _misfit(node: nodes.Expr, wanted: schema.Schema) -> str | None:
+def _misfit(node: nodes.Expr, wanted: Input) -> str | None:
     known, value = literal(node)
-    if not known or schema.check_schema(wanted):
+    absent = value is None and not wanted.required and "default" not in wanted.schema
+    if not known or absent or schema.check_schema(wanted.schema):
         return None
-    return schema.check(value, wanted)
+    return schema.check(value, wanted.schema)
 
 
 def may_be_included(name: str) -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from types import GenericAlias
 from typing import Any
 
 import jinja2
@@ -35,13 +36,29 @@ class Contained(ImmutableSandboxedEnvironment):
         super().__init__(trim_blocks=True, lstrip_blocks=True, **options)
         del self.filters["random"]
         del self.globals["lipsum"]
+        # Functions rather than classes, whose methods would change what they are given: `dict.update(x, …)`.
+        self.globals |= {
+            name: _function(self.globals[name], name) for name in ("dict", "cycler", "joiner", "namespace")
+        }
         # Jinja's own escapes for HTML, and a prompt is not HTML.
         self.filters["tojson"] = to_json
+
+    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
+        """Whether a template may read an attribute: of a class, none at all."""
+        return not isinstance(obj, type | GenericAlias) and super().is_safe_attribute(obj, attr, value)
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
         """Compute `**` and `*` unless the result would be out of all proportion."""
         _bounded(operator, left, right)
         return super().call_binop(context, operator, left, right)
+
+
+def _function(kind: Any, name: str) -> Callable[..., Any]:
+    def make(*args: Any, **kwargs: Any) -> Any:
+        return kind(*args, **kwargs)
+
+    make.__name__ = name
+    return make
 
 
 def _bounded(operator: str, left: Any, right: Any) -> None:

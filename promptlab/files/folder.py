@@ -33,6 +33,11 @@ class Folder:
                 raise SourceError([Problem(str(self.path), 0, 0, f"holds more than {MAX_FILES:,} prompts")])
         return sorted(found)
 
+    def misnamed(self) -> list[str]:
+        """Paths of files that look like prompts, but are called what no prompt can be called. Raises SourceError."""
+        looks = (f for f in self._walk() if f.endswith(SUFFIXES) and not f.rpartition("/")[2].startswith("_"))
+        return sorted(f for f in looks if name_of(f) is None)
+
     def partials(self) -> list[str]:
         """Paths of the files whose name begins with `_` and that hold templates, sorted. Raises SourceError."""
         return sorted(f for f in self._walk() if f.rpartition("/")[2].startswith("_") and f.endswith(SUFFIX))

@@ -16,6 +16,8 @@ from promptlab.files.folder import Folder
 from promptlab.files.versions import Logged, Versions
 from promptlab.sandbox import Sandbox
 
+_MISNAMED = "is not taken for a prompt: a name has letters, digits and `_ . -`, and begins with a letter or digit"
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -81,8 +83,11 @@ class Library:
         return self._check(file, text)
 
     def check_partials(self) -> list[Finding]:
-        """Say what is wrong with partials by themselves; their names are checked with the prompts that use them."""
-        found = []
+        """Say what is wrong with partials by themselves, and which files are no prompts for their names.
+
+        The names that partials use are checked with the prompts that include them.
+        """
+        found = [Finding(f, 0, 0, _MISNAMED, "warning") for f in self.disk.misnamed()]
         for file in self.disk.partials():
             try:
                 text = self.disk.read(file) or ""

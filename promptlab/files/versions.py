@@ -124,7 +124,9 @@ class Versions:
                 return found
         past = self._past(repo)
         renamed = next((new for file in _files(name) if (new := history.successor(past, file))), None)
-        hint = f"It was renamed: ask for {_bare(renamed)}" if renamed else "A commit that holds one makes a version"
+        if renamed:
+            raise NotFound(f"{name} was renamed, and its versions with it", hint=f"Ask for {_bare(renamed)}")
+        hint = "A commit that holds one makes a version"
         raise NotFound(f"{shorten(repr(name))} has no versions: no commit holds a prompt of that name", hint=hint)
 
     def _versions(self, repo: Repository, file: str) -> list[Version]:
@@ -194,10 +196,13 @@ class Versions:
     ) -> Prompt:
         """Read a prompt from git under the name that it has now."""
         read = _reader(repo, state)
-        source = read(file) or ""
         suffix = next(s for s in SUFFIXES if file.endswith(s))
-        prompt = parse_file(source, name + suffix)
-        used = self._references.closure(file, source, read)
+        try:
+            source = read(file) or ""
+            prompt = parse_file(source, name + suffix)
+            used = self._references.closure(file, source, read)
+        except SourceError as error:  # in a file that is not what lies on the disk
+            raise SourceError(replace(p, file=f"{label}: {p.file}") for p in error.problems) from None
         return replace(prompt.with_partials(used), label=label, commit=commit, dirty=False)
 
 

@@ -99,7 +99,7 @@ class Front:
     def _keep(self, key: str, given: Any) -> None:
         self.kept[key] = given
         why = _WHY.get(key, "a key of an extension" if "." in key else "this has no counterpart")
-        kind: Kind = "changed" if "." in key or key in ("name", "variant", "version") else "lost"
+        kind: Kind = "changed" if "." in key or key in ("name", "variant", "version", "model") else "lost"
         self._say(kind, (key,), f"{shown(key)}: {why}; kept under metadata")
 
     def _config(self, config: dict[str, Any]) -> None:

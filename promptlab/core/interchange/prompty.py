@@ -261,7 +261,8 @@ class _Front:
                 schema["default"] = default
                 if not _is(default, _kind(spec)):
                     self.complain((*path, "default"), f"the default is not of kind {shorten(_kind(spec))}")
-            found.append(Input(name, schema, spec.get("required") is True and default is None))
+            place = self.document.marks.get(path, (0, 0))
+            found.append(Input(name, schema, spec.get("required") is True and default is None, place))
         return tuple(found)
 
     def output(self) -> Constraint | None:

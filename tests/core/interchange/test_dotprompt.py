@@ -321,7 +321,7 @@ def test_what_front_matter_loses_is_reported_in_the_order_of_the_file() -> None:
     lines = [str(finding) for finding in convert(HEAD, "t").findings]
     assert lines == [
         "t.prompt:3:1: name: a prompt is called by its file; kept under metadata (changed)",
-        "t.prompt:4:1: model: models are chosen when a prompt is run; kept under metadata (lost)",
+        "t.prompt:4:1: model: models are chosen when a prompt is run; kept under metadata (changed)",
         "t.prompt:6:1: tools: there are no tools; kept under metadata (lost)",
         "t.prompt:13:3: config version: there is no such option; kept under metadata (lost)",
         "t.prompt:14:3: config temprature: there is no such option; kept under metadata (lost)",
