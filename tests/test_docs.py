@@ -74,7 +74,7 @@ def test_the_limits_are_as_written() -> None:
         f"{templates.MAX_TEXT:,} characters, {tape.MAX_MESSAGES:,} messages and {tape.MAX_GENERATIONS} generations"
         in text
     )
-    assert f"at most {tape.MAX_CALLS} prompts" in text
+    assert f"calls may be {tape.MAX_CALLS} deep" in text
 
 
 def test_the_hook_checks_a_repository(home: Path, library: Path) -> None:
@@ -85,12 +85,19 @@ def test_the_hook_checks_a_repository(home: Path, library: Path) -> None:
     assert not re.search(hook["files"], "templates/a.jinja")
     program, *arguments = hook["entry"].split()
     command = [str(Path(sys.executable).parent / program), *arguments]
-    assert hook["pass_filenames"] is False
-    wrong = subprocess.run(command, cwd=library, capture_output=True, text=True, check=False)
-    assert (wrong.returncode, wrong.stdout.startswith("prompts/broken.jinja:2:")) == (1, True)
-    (library / "prompts" / "broken.jinja").unlink()
-    assert subprocess.run(command, cwd=library, capture_output=True, check=False).returncode == 0
     assert shutil.which(program, path=str(Path(sys.executable).parent))
+
+    def hooked(*files: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([*command, *files], cwd=home, capture_output=True, text=True, check=False)
+
+    # From the top of a repository whose library lies in a folder of it, as pre-commit calls it.
+    wrong = hooked("library/prompts/explain.jinja", "library/prompts/broken.jinja")
+    assert (wrong.returncode, wrong.stdout.startswith("library/prompts/broken.jinja:2:")) == (1, True)
+    assert hooked("library/prompts/explain.jinja").returncode == 0
+    (library / "prompts" / "_part.jinja").write_text("x")
+    assert hooked("library/prompts/_part.jinja").returncode == 1  # it may be what breaks another
+    (library / "prompts" / "broken.jinja").unlink()
+    assert hooked("library/prompts/_part.jinja").returncode == 0
 
 
 def test_links_inside_the_page_lead_somewhere() -> None:

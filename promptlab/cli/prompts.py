@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from promptlab.cli.output import print_grid, print_json, print_lines, print_page, say
 from promptlab.cli.paths import Json
 from promptlab.cli.state import lab, library_of
-from promptlab.errors import Exit
+from promptlab.errors import Exit, UsageError
+
+if TYPE_CHECKING:
+    from promptlab.app.check import Checked
 
 app = typer.Typer(help="The prompts of the library.", rich_markup_mode=None, no_args_is_help=False)
 
@@ -110,7 +113,9 @@ def check(
     context: typer.Context,
     names: Annotated[
         list[str],
-        typer.Argument(metavar="NAME...", help="Prompts; all of them unless given.", autocompletion=complete),
+        typer.Argument(
+            metavar="NAME...", help="Prompts, or their files; all of them unless given.", autocompletion=complete
+        ),
     ] = [],  # noqa: B006  (typer copies it)
     strict: Annotated[bool, typer.Option("--strict", help="Let warnings fail too.")] = False,
     json: Json = False,
@@ -119,20 +124,29 @@ def check(
 
     Everything is said at once, as file:line:column: message. Ends with 1 when there are errors.
     """
-    from promptlab.app.check import check_prompts
-
-    with lab(context) as here:
-        checked = check_prompts(here, names)
-        folder = os.path.relpath(here.library.folder)
-    found = [replace(f, file=f"{folder}/{f.file}") for f in checked.findings]
+    checked = _checked(context, names)
     if json:
-        print_json([asdict(f) for f in found])
+        print_json([asdict(f) for f in checked.findings])
     else:
-        print_lines(map(str, found))
-        counts = f"{_count(checked.errors, 'error')}, {_count(checked.warnings, 'warning')}" if found else None
-        say(f"{_count(checked.prompts, 'prompt')} checked: {counts or 'nothing is wrong'}")
+        print_lines(map(str, checked.findings))
+        wrong = f"{_count(checked.errors, 'error')}, {_count(checked.warnings, 'warning')}"
+        say(f"{_count(checked.prompts, 'prompt')} checked: {wrong if checked.findings else 'nothing is wrong'}")
     if checked.errors or (strict and checked.warnings):
         raise typer.Exit(Exit.ERROR)
+
+
+def _checked(context: typer.Context, names: list[str]) -> Checked:
+    from promptlab.app.check import check_files, check_library, check_prompts, from_here
+    from promptlab.core.formats import SUFFIXES
+
+    files = [name for name in names if name.endswith(SUFFIXES)]
+    if files and len(files) < len(names):
+        raise UsageError("name either prompts or files, not both")
+    if files:
+        return check_files(map(Path, files))
+    with lab(context) as here:
+        anything = bool(names or library_of(context))
+        return from_here(here, check_prompts(here, names) if anything else check_library(here))
 
 
 def _count(number: int, what: str) -> str:

@@ -49,6 +49,20 @@ def working_folder() -> Path:
         raise NotFound("the working folder is not there any more", hint="Change to one that is: `cd`") from None
 
 
+def library_of(file: Path) -> tuple[Path, str]:
+    """The library that a file below prompts/ belongs to, and the file's path there.
+
+    Raises NotFound when it is in none, or not there.
+    """
+    path = working_folder() / file
+    for folder in path.parents:
+        if folder.name == "prompts":
+            if not path.is_file():
+                raise NotFound(f"there is no file {file}")
+            return folder.parent, path.relative_to(folder).as_posix()
+    raise NotFound(f"{file} is in no library: it is not below a folder prompts/")
+
+
 def find_library(start: Path, explicit: Path | None) -> Path:
     """Find the library: `explicit` if there is one, else the nearest folder from `start` upwards that holds `prompts/`.
 

@@ -85,6 +85,33 @@ def test_paths_are_those_from_the_working_folder(cli: Cli, library: Path, monkey
     assert cli("prompts", "check").out.startswith("../broken.jinja:2:10: ")
 
 
+def test_files_are_checked_in_their_library(cli: Cli, library: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(library.parent)
+    result = cli("prompts", "check", "library/prompts/broken.jinja", "library/prompts/explain.jinja")
+    assert (result.code, result.out.startswith("library/prompts/broken.jinja:2:10: ")) == (1, True)
+    assert result.err == "promptlab: 2 prompts checked: 1 error, 0 warnings\n"
+    for wrong in ("library/prompts/nope.jinja", "elsewhere.jinja", "library/models.jinja"):
+        result = cli("prompts", "check", wrong)
+        assert (result.code, result.err.count("\n")) == (2, 1)
+    assert cli("prompts", "check", "explain", "library/prompts/explain.jinja").code == 2
+
+
+def test_the_library_that_ships_is_not_checked_by_mistake(
+    cli: Cli, library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(library.parent)
+    result = cli("prompts", "check")
+    assert (result.code, "there is no library here: no folder prompts/ in" in result.err) == (2, True)
+    assert cli("--library", "library", "prompts", "check", "explain").code == 0
+
+
+def test_a_file_that_cannot_be_a_prompt_is_told(cli: Cli, library: Path) -> None:
+    (library / "prompts" / "broken.jinja").unlink()
+    (library / "prompts" / "has space.jinja").write_text("x")
+    result = cli("prompts", "check")
+    assert (result.code, "has space.jinja: warning: is not taken for a prompt" in result.out) == (0, True)
+
+
 def test_many_prompts_are_checked_alike(cli: Cli, library: Path) -> None:
     for i in range(120):
         (library / "prompts" / f"many{i:03}.jinja").write_text(f"{{{{ missing{i} }}}}")
