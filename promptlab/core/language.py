@@ -405,7 +405,7 @@ def _printable(value: Any) -> Any:
         return value
     if isinstance(value, list | tuple | dict):
         for each in [*value, *value.values()] if isinstance(value, dict) else value:
-            _printable(each)
+            defined(_printable(each))
         return value
     name = getattr(value, "__name__", "") if callable(value) else type(value).__name__
     raise Complaint(f"{shorten(str(name))} is not plain data: call it with (), or make it a list with | list")

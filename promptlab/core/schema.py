@@ -269,7 +269,7 @@ def from_text(text: str, schema: Schema) -> Any:
     try:
         return read_json(text)
     except ValueError:
-        wanted = schema.get("type") or "a value"
+        wanted = "true or false" if schema.get("type") == "boolean" else schema.get("type") or "a value"
         if isinstance(schema.get("enum"), list):
             wanted = "one of " + ", ".join(json.dumps(v, ensure_ascii=False) for v in schema["enum"])
         raise ValueError(f"wants {wanted}, as JSON; got {shorten(text)!r}") from None

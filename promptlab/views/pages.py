@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from rich.cells import cell_len
 from rich.text import Text
 
 from promptlab.core.program import Message
@@ -85,8 +86,10 @@ def _engine(record: Record) -> str | None:
 
 def _step(step: Step, index: int, record: Record) -> Lines:
     answer = Text(sanitize(step.text)) if step.text else Text("(nothing)", style="dim")
+    own = {name: value for name, value in step.options.items() if record.options.get(name) != value}
     return [
         heading(f"step {index + 1}: {step.name} (seed {step.seed})"),
+        *fields({"options": own, "constraint": step.constraint and {step.constraint.kind: step.constraint.value}}),
         *messages_block(step.messages[_known(record.steps[:index], step) :]),
         Text("== answer", style="green"),
         answer,
@@ -134,14 +137,15 @@ def prompt_page(
     head = [heading(signature)]
     if description:
         head.append(Text(sanitize(description)))
-    described = [_input(*each) for each in inputs]
+    width = max((cell_len(name) for name, _, _ in inputs), default=0)
+    described = [_input(name.ljust(width), kind, description) for name, kind, description in inputs]
     files = [_file(name, text) for name, text in {"source": source, **partials}.items()]
     return page([head, fields(facts), described, *files])
 
 
 def _input(name: str, kind: str, description: str) -> Text:
     described = ("  " + one_line(description), "dim") if description else ""
-    return Text.assemble((name, "cyan"), "  ", one_line(kind), described)
+    return Text.assemble((one_line(name), "cyan"), "  ", one_line(kind), described)
 
 
 def _file(name: str, text: str) -> Lines:

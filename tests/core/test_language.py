@@ -365,3 +365,107 @@ def test_the_hash_covers_what_is_called() -> None:
 def test_calls_are_references() -> None:
     found = references("{% call_prompt a = 'x/y' %}\n{% include '_p' %}{% call_prompt b = 'x/y' %}", "f")
     assert [(r.kind, r.name, r.line) for r in found] == [("call", "x/y", 1), ("include", "_p", 2)]
+
+
+# --- what templates cannot do ----------------------------------------------------------------------------------------
+
+
+def test_a_default_is_the_same_in_every_rendering() -> None:
+    callee = "---\ninputs: {o: {type: object, default: {n: 0}}}\n---\n{{ o | tojson }} {{ DO }}"
+    for change in ("dict.update(o, {'n': 5})", "o.update({'n': 5})", "dict(o).update({'n': 5})", "o.pop('n')"):
+        prompt = make("{% call_prompt c = 's' %}").with_partials({"s.jinja": callee.replace("DO", change)})
+        assert "unsafe" in error(prompt) or "has no attribute" in error(prompt)
+    prompt = make("{% call_prompt c = 's' %}").with_partials({"s.jinja": callee.replace("{{ DO }}", "")})
+    assert [ask(prompt).messages for _ in range(2)] == [(Message("user", '{"n": 0}'),)] * 2
+
+
+@pytest.mark.parametrize(
+    "reach",
+    [
+        "dict.mro()",
+        "dict['x']",
+        "cycler.next",
+        "namespace.__class__",
+        "[dict] | map(attribute='mro') | list",
+        "joiner.x",
+    ],
+)
+def test_no_class_is_within_reach(reach: str) -> None:
+    assert "p.jinja:1: " in error(make("{{ " + reach + " }}"))
+
+
+NO_TEXT = [
+    "'x: ' ~ [1] | map('string')",
+    "['a'.upper]",
+    "{'k': [1] | map('string')}",
+    "[[1] | map('string')] | join(', ')",
+    "'a'.upper | string",
+    "('a'.upper, 1) | pprint",
+]
+
+
+@pytest.mark.parametrize("expression", NO_TEXT)
+def test_only_plain_data_gets_into_a_text(expression: str) -> None:
+    assert "is not plain data: call it with (), or make it a list with | list" in error(
+        make("{{ " + expression + " }}")
+    )
+
+
+def test_joined_and_shown_data_is_as_it_was() -> None:
+    body = "{{ ['a', 1] | join('-') }} {{ [{'k': 'b'}] | join(attribute='k') }} {{ 1 ~ none ~ [2] }} {{ {'a': 1} | pprint }} {{ 5 | string }}"
+    assert ask(make(body)).messages[0].content == "a-1 b 1None[2] {'a': 1} 5"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        U + "q" + A + G + "{% include '_v' %}",
+        U + "q" + A + G + "{% for i in [1] %}{% include '_w' %}{% endfor %}",
+        "{% import '_m' as m %}" + U + "q" + A + G + "{{ m.more() }}",
+        "{% macro more() %}{{ caller() }}"
+        + TURN
+        + H
+        + "{% endmacro %}"
+        + U
+        + "q"
+        + A
+        + G
+        + "{% call more() %}{% endcall %}",
+    ],
+)
+def test_output_holds_for_nothing_that_something_unseen_follows(body: str) -> None:
+    files = {
+        "_v": TURN + H,
+        "_w": "{% include '_v' %}",
+        "_m": "{% macro more() %}" + TURN + H + "{% endmacro %}",
+    }
+    prompt = make(body, YES_NO).with_partials(files)
+    assert ask(prompt).constraint is None
+    assert ask(prompt, "anything").constraint is None
+    assert error(prompt, "anything", "maybe") == "p.jinja: the output is none of the choices: 'maybe'"
+    assert end(prompt, "anything", "yes").output == "yes"
+
+
+def test_a_partial_before_the_last_generation_changes_nothing() -> None:
+    prompt = make("{% include '_v' %}" + TURN + G, YES_NO).with_partials({"_v": TURN + H})
+    assert [ask(prompt).constraint, ask(prompt, "x").constraint] == [None, CHOICES]
+
+
+@pytest.mark.parametrize("around", ["macro m()", "set x", "filter upper", "call n()"])
+def test_without_roles_nothing_is_asked_where_text_is_kept_back(around: str) -> None:
+    body = f"{{% macro n() %}}{{{{ caller() }}}}{{% endmacro %}}hello\n{{% {around} %}}a{{% generate g %}}{{% end{around.split()[0]} %}}"
+    assert error(make(body)).startswith("p.jinja:2:")
+    assert "inside a macro, or a set, filter or call block: put what is said into role tags" in error(make(body))
+
+
+def test_the_list_of_all_answers_is_empty_before_the_first() -> None:
+    body = (
+        U + "{{ g_all | length }}" + A + "{% for i in range(n) %}" + G + U + "x" + A + "{% endfor %}{% return g_all %}"
+    )
+    assert end(make(body, "inputs: {n: integer}"), n=0).output == []
+    assert end(make(body, "inputs: {n: integer}"), "a", "b", n=2).output == ["a", "b"]
+
+
+def test_include_without_context_is_refused() -> None:
+    prompt = make(U + "\n{% include '_a' without context %}" + A).with_partials({"_a": "x"})
+    assert error(prompt).startswith("p.jinja:2:1: include cannot be `without context` here")

@@ -319,3 +319,16 @@ def test_unsound_types_are_the_files_fault(inputs: str, problem: str) -> None:
 @pytest.mark.parametrize("name", sorted(RESERVED))
 def test_words_of_the_template_language_are_not_inputs(name: str) -> None:
     assert problems(f"---\ninputs: {{'{name}': string}}\n---\n")
+
+
+@pytest.mark.parametrize(("given", "value"), [(2.0, 2), (2, 2), (1e2, 100)])
+def test_a_whole_number_is_one_to_a_template(given: float, value: int) -> None:
+    prompt = parse("---\ninputs: {n: integer, d: {type: integer, default: 3.0}}\n---\n", "p")
+    values = complete(prompt, {"n": given})
+    assert values == {"n": value, "d": 3}
+    assert [type(each) for each in values.values()] == [int, int]
+
+
+@pytest.mark.parametrize("front", ["inputs: []", "inputs: ''", "options: []", "options: 0"])
+def test_nothing_of_the_wrong_kind(front: str) -> None:
+    assert len(problems(f"---\n{front}\n---\n")) == 1

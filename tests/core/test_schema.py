@@ -243,8 +243,8 @@ def test_typed_text_is_read_by_its_type(text: str, schema: dict[str, Any], value
     ("text", "schema", "message"),
     [
         ("x", {"type": "integer"}, "wants integer, as JSON; got 'x'"),
-        ("", {"type": "boolean"}, "wants boolean, as JSON; got ''"),
-        ("True", {"type": "boolean"}, "wants boolean, as JSON; got 'True'"),
+        ("", {"type": "boolean"}, "wants true or false, as JSON; got ''"),
+        ("True", {"type": "boolean"}, "wants true or false, as JSON; got 'True'"),
         ("NaN", {"type": "number"}, "wants number, as JSON; got 'NaN'"),
         ("-Infinity", {"type": "number"}, "wants number, as JSON; got '-Infinity'"),
         ("1e999", {"type": "number"}, "wants number, as JSON; got '1e999'"),

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from promptlab.core.constraint import Constraint
 from promptlab.core.events import Engine, Failure, Timings, Usage
 from promptlab.core.job import Job, Model
 from promptlab.core.program import Message
@@ -211,3 +212,16 @@ def test_json_is_exact_and_harmless() -> None:
     assert dumps(value, ascii_only=True).isascii()
     with pytest.raises(TypeError):
         dumps({"x": object()})
+
+
+def test_a_record_shows_each_message_once_whatever_conversation_it_is_of() -> None:
+    question, begun, other = Message("user", "Why?"), Message("assistant", "It is"), Message("user", "Another text.")
+    first = replace(step(" wet.", "g"), messages=(question, begun), options={"max_tokens": 5})
+    called = replace(step("Fine.", "c.output"), messages=(other,), constraint=Constraint("choices", ["Fine."]))
+    last = replace(step("Bye.", "h"), messages=(question, Message("assistant", "It is wet."), Message("user", "And?")))
+    record = done(first, called, last).record
+    assert record is not None
+    page = pages.record_page(record).plain
+    assert [page.count(text) for text in ("Why?", "It is", "Another text.", "And?")] == [1, 1, 1, 1]
+    assert 'options  {"max_tokens": 5}' in page
+    assert 'constraint  {"choices": ["Fine."]}' in page
