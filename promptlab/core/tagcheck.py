@@ -18,6 +18,7 @@ from promptlab.core.program import NOT_LITERAL
 from promptlab.core.prompt import Input, Prompt
 from promptlab.core.schema import shorten
 from promptlab.core.source import Source
+from promptlab.core.tape import AFTER_ANSWER, NOTHING_SAID
 from promptlab.errors import SourceError
 
 Pair = tuple[str, nodes.Expr, int]
@@ -59,19 +60,9 @@ class TagCheck:
             unread = [name for name in each.names if name is None]
             # Of several names one must be there; where none is, the first stands for them.
             for name in unread or (named if lenient else named[:1]):
-                if reason := self._wrong_include(name, lenient):
+                reason = NOT_LITERAL if name is None else wrong_include(name, name in self.files or lenient)
+                if reason:
                     self.say(source.file, each.line, source.column(each.line, name or each.word), reason)
-
-    def _wrong_include(self, name: str | None, optional: bool) -> str | None:
-        if name is None:
-            return NOT_LITERAL
-        if not may_be_included(name):
-            return (
-                f"includes {shorten(repr(name))}, but only files whose name begins with _ can be included, "
-                "from inside prompts/"
-            )
-        missing = name not in self.files and not optional
-        return f"includes {shorten(repr(name))}, which is not in prompts/" if missing else None
 
     def _generate(self, source: Source, tag: Tag) -> None:
         given = list(_pairs(tag.node.args[1]))
@@ -104,13 +95,9 @@ class TagCheck:
         return check_constraint(key, value)
 
     def _call(self, source: Source, tag: Tag) -> None:
-        place = (tag.line, source.column(tag.line, tag.target))
         found = [tag.target + suffix for suffix in SUFFIXES if tag.target + suffix in self.files]
-        shown = shorten(repr(tag.target))
-        if not found:
-            self.say(source.file, *place, f"calls {shown}, which is not in prompts/")
-        elif len(found) > 1:
-            self.say(source.file, *place, f"calls {shown}, which is both {' and '.join(found)}; rename one of them")
+        if reason := wrong_call(tag.target, found):
+            self.say(source.file, tag.line, source.column(tag.line, tag.target), reason)
         else:
             self._arguments(source, tag, found[0])
 
@@ -162,7 +149,7 @@ class TagCheck:
             tag = as_tag(node)
             if tag and tag.kind == "generate":
                 if before != "something":
-                    reason = _NOTHING_SAID if before == "nothing" else _AFTER_ANSWER
+                    reason = NOTHING_SAID if before == "nothing" else AFTER_ANSWER
                     self.say(source.file, tag.line, source.column(tag.line, "generate"), reason)
                 before = "answer"
             elif tag and tag.kind == "return":
@@ -211,29 +198,16 @@ class TagCheck:
 
     def _output(self, source: Source, node: nodes.Output) -> None:
         for part in node.nodes:
-            raw = (
-                part.data
-                if isinstance(part, nodes.TemplateData)
-                else part.value
-                if isinstance(part, nodes.Const)
-                else ""
-            )
+            written = isinstance(part, nodes.TemplateData)
+            raw = part.data if isinstance(part, nodes.TemplateData) else getattr(part, "value", "")
             if not isinstance(raw, str) or not (text := raw.strip()):
                 continue
+            line = part.lineno + (raw[: raw.index(text)].count("\n") if written else 0)
             word = text.split("\n")[0]
-            if isinstance(part, nodes.Const):
-                line = part.lineno
-                column = source.column(line, word)
-            else:
-                line = part.lineno + raw[: raw.index(text)].count("\n")
-                column = source.column_of_text(line, word)
+            column = source.column_of_text(line, word) if written else source.column(line, word)
             shown = shorten(" ".join(text.split()))
             message = f"text outside the role tags: {shown!r}; put it into {{% user %}} … {{% enduser %}}"
             self.say(source.file, line, column, message)
-
-
-_NOTHING_SAID = "nothing has been said before the first {% generate %}"
-_AFTER_ANSWER = "{% generate %} right after an answer: put a {% user %} block between them"
 
 
 def _may_say(node: nodes.Node) -> bool:
@@ -279,6 +253,21 @@ def _misfit(node: nodes.Expr, wanted: Input) -> str | None:
     if not known or absent or schema.check_schema(wanted.schema):
         return None
     return schema.check(value, wanted.schema)
+
+
+def wrong_include(name: str, there: bool) -> str | None:
+    """Say why a file cannot be included, or None."""
+    if not may_be_included(name):
+        only = "only files whose name begins with _ can be included, from inside prompts/"
+        return f"includes {shorten(repr(name))}, but {only}"
+    return None if there else f"includes {shorten(repr(name))}, which is not in prompts/"
+
+
+def wrong_call(name: str, found: Sequence[str]) -> str | None:
+    """Say why a prompt cannot be called, or None; `found` are the files that hold one of that name."""
+    if len(found) > 1:
+        return f"calls {shorten(repr(name))}, which is both {' and '.join(found)}; rename one of them"
+    return None if found else f"calls {shorten(repr(name))}, which is not in prompts/"
 
 
 def may_be_included(name: str) -> bool:

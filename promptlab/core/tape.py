@@ -17,6 +17,8 @@ MAX_MESSAGES = 4096
 MAX_CALLS = 8
 """Programs that may be at work at once, each called by the one before."""
 ROLES = ("system", "user", "assistant")
+NOTHING_SAID = "nothing has been said before the first {% generate %}"
+AFTER_ANSWER = "{% generate %} right after an answer: put a {% user %} block between them"
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,9 +147,9 @@ class Tape:
                 raise Complaint(reason)
         self.settle()
         if not self.messages:
-            raise Complaint("nothing has been said before the first {% generate %}")
+            raise Complaint(NOTHING_SAID)
         if self.messages[-1].role == "assistant" and self._closed:
-            raise Complaint("{% generate %} right after an answer: put a {% user %} block between them")
+            raise Complaint(AFTER_ANSWER)
         if self.reel.used >= MAX_GENERATIONS:
             raise Complaint(f"generates more than {MAX_GENERATIONS} times")
         if self.reel.used == len(self.reel.answers):

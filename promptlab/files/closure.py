@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterator
 from promptlab.core.formats import SUFFIXES, template_of
 from promptlab.core.program import Reference
 from promptlab.core.prompt import NAME
-from promptlab.core.schema import shorten
-from promptlab.core.tagcheck import may_be_included
+from promptlab.core.tagcheck import may_be_included, wrong_call, wrong_include
 from promptlab.errors import Problem, PromptlabError, SourceError
 from promptlab.sandbox import Sandbox
 
@@ -104,11 +103,6 @@ def paths(reference: Reference) -> Iterator[str]:
 def missing(reference: Reference, found: dict[str, str]) -> str | None:
     """Say that what a reference names is not there, or None."""
     present = [file for file in paths(reference) if file in found]
-    name = shorten(repr(reference.name))
     if reference.kind == "call":
-        if len(present) > 1:
-            return f"calls {name}, which is both {' and '.join(present)}; rename one of them"
-        return None if present else f"calls {name}, which is not in prompts/"
-    if not may_be_included(reference.name):
-        return f"includes {name}, but only files whose name begins with _ can be included, from inside prompts/"
-    return None if present or reference.optional else f"includes {name}, which is not in prompts/"
+        return wrong_call(reference.name, present)
+    return wrong_include(reference.name, bool(present) or reference.optional)
