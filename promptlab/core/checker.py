@@ -13,10 +13,10 @@ from typing import Literal
 import jinja2
 from jinja2 import nodes
 
-from promptlab.core.formats import examine_file, template_of
+from promptlab.core.formats import examine_file, is_partial, template_of
 from promptlab.core.language import Environment, generated, with_lists
 from promptlab.core.names import Names
-from promptlab.core.program import BUFFERED
+from promptlab.core.program import BUFFERED, both, list_of
 from promptlab.core.prompt import SUFFIX, Prompt, unsound
 from promptlab.core.source import Source, read_source
 from promptlab.core.tagcheck import TagCheck
@@ -71,9 +71,9 @@ class _Checker:
         self.sources: dict[str, Source] = {}
 
     def run(self) -> None:
-        is_partial = self.file.rpartition("/")[2].startswith("_")
-        prompt = None if is_partial else self._front()
-        if not self._read_templates() or (prompt is None and not is_partial):
+        partial = is_partial(self.file)
+        prompt = None if partial else self._front()
+        if not self._read_templates() or (prompt is None and not partial):
             return
         names = generated(tag for source in self.sources.values() for tag in source.tags)
         if prompt is not None:
@@ -129,11 +129,10 @@ class _Checker:
     def _clashes(self, prompt: Prompt, names: frozenset[str]) -> None:
         declared = {i.name: i.place for i in prompt.inputs}
         for name in sorted(with_lists(names) & declared.keys()):
-            self._say(prompt.file, *declared[name], f"{name} is both an input and a generation; rename one of them")
+            self._say(prompt.file, *declared[name], both(name))
         for name in sorted(n for n in names if f"{n}_all" in names):
             source, tag = next((s, t) for s in self.sources.values() for t in s.tags if t.name == f"{name}_all")
-            message = f"{name}_all is a generation, and the list of all answers to {name}; rename one of them"
-            self._say(source.file, tag.line, source.column(tag.line, tag.name), message)
+            self._say(source.file, tag.line, source.column(tag.line, tag.name), list_of(name))
 
     def _loops(self) -> None:
         """Files that include each other without an end."""

@@ -10,6 +10,11 @@ SUFFIXES = (SUFFIX, prompty.SUFFIX)
 """What the name of a prompt's file ends in: ours, and Microsoft's `.prompty`."""
 
 
+def is_partial(file: str) -> bool:
+    """Whether a file, by its path below prompts/, holds no prompt but what prompts include."""
+    return file.rpartition("/")[2].startswith("_")
+
+
 def parse_file(source: str, file: str) -> Prompt:
     """Read a prompt from the text of a file, by its path below prompts/. Raises SourceError."""
     if file.endswith(prompty.SUFFIX):
@@ -29,7 +34,7 @@ def template_of(source: str, file: str) -> tuple[str, int]:
 
     What holds no prompt is a partial, and all template.
     """
-    if file.rpartition("/")[2].startswith("_"):
+    if is_partial(file):
         return source, 1
     if file.endswith(prompty.SUFFIX):
         prompt = prompty.parse_prompty(source, file.removesuffix(prompty.SUFFIX))

@@ -81,9 +81,7 @@ def _read(source: str, file: str) -> Prompt:
 def _run(prompt: Prompt, inputs: Mapping[str, Any], reel: Reel, path: tuple[str, ...]) -> Transcript:
     program = _compile(prompt.file, prompt.body, prompt.body_line, tuple(sorted(prompt.partials.items())))
     if clash := sorted(program.names & {i.name for i in prompt.inputs}):
-        raise SourceError(
-            [Problem(prompt.file, 0, 0, f"{clash[0]} is both an input and a generation; rename one of them")]
-        )
+        raise SourceError([Problem(prompt.file, 0, 0, both(clash[0]))])
     tape = Tape(reel, options=prompt.options, output=prompt.output, has_roles=program.has_roles, path=path)
     token = TAPE.set(tape)
     try:
@@ -188,8 +186,7 @@ def _compile(file: str, body: str, body_line: int, partials: tuple[tuple[str, st
     names = generated(tags)
     late = with_lists(names)
     if clash := sorted(name for name in names if f"{name}_all" in names):
-        message = f"{clash[0]}_all is a generation, and the list of all answers to {clash[0]}; rename one of them"
-        raise SourceError([Problem(file, 0, 0, message)])
+        raise SourceError([Problem(file, 0, 0, list_of(clash[0]))])
     kinds = {tag.kind for tag in tags}
     if "begin" not in kinds and (late_text := next((s.buffered for s in read.values() if s.buffered), None)):
         raise SourceError([Problem(late_text.file, late_text.line, late_text.column, BUFFERED)])
@@ -225,6 +222,16 @@ def _marker(
             mark_last(tree, elsewhere)
 
     return mark
+
+
+def both(name: str) -> str:
+    """Say that a name is given twice."""
+    return f"{name} is both an input and a generation; rename one of them"
+
+
+def list_of(name: str) -> str:
+    """Say that the name of all answers to a generation is one itself."""
+    return f"{name}_all is a generation, and the list of all answers to {name}; rename one of them"
 
 
 def _reachable(file: str, sources: Mapping[str, str]) -> dict[str, Source]:

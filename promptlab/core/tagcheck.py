@@ -10,7 +10,7 @@ from jinja2 import nodes
 
 from promptlab.core import schema
 from promptlab.core.constraint import KINDS, check_constraint
-from promptlab.core.formats import SUFFIXES, examine_file
+from promptlab.core.formats import SUFFIXES, examine_file, is_partial
 from promptlab.core.language import Tag, as_tag
 from promptlab.core.names import Say
 from promptlab.core.options import check_option
@@ -273,7 +273,7 @@ def wrong_call(name: str, found: Sequence[str]) -> str | None:
 def may_be_included(name: str) -> bool:
     """Whether a name can be that of a partial: below prompts/, and beginning with `_`."""
     inside = ".." not in name.split("/") and not name.startswith("/")
-    return inside and name.rpartition("/")[2].startswith("_")
+    return inside and is_partial(name)
 
 
 def _takes(prompt: Prompt) -> str:

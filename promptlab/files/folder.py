@@ -8,7 +8,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from promptlab.core.formats import SUFFIXES
+from promptlab.core.formats import SUFFIXES, is_partial
 from promptlab.core.prompt import NAME, SUFFIX
 from promptlab.errors import Problem, SourceError
 
@@ -35,12 +35,12 @@ class Folder:
 
     def misnamed(self) -> list[str]:
         """Paths of files that look like prompts, but are called what no prompt can be called. Raises SourceError."""
-        looks = (f for f in self._walk() if f.endswith(SUFFIXES) and not f.rpartition("/")[2].startswith("_"))
+        looks = (f for f in self._walk() if f.endswith(SUFFIXES) and not is_partial(f))
         return sorted(f for f in looks if name_of(f) is None)
 
     def partials(self) -> list[str]:
         """Paths of the files whose name begins with `_` and that hold templates, sorted. Raises SourceError."""
-        return sorted(f for f in self._walk() if f.rpartition("/")[2].startswith("_") and f.endswith(SUFFIX))
+        return sorted(f for f in self._walk() if is_partial(f) and f.endswith(SUFFIX))
 
     def read(self, relative: str) -> str | None:
         """Read a file; None when there is none. Raises SourceError when it is no text file inside the library."""
@@ -108,7 +108,7 @@ def _is_below(path: str, folder: str) -> bool:
 def name_of(file: str) -> str | None:
     """The name of the prompt that a file holds, by its path below prompts/; None where it holds none."""
     suffix = next((s for s in SUFFIXES if file.endswith(s)), None)
-    if suffix is None or file.rpartition("/")[2].startswith("_"):
+    if suffix is None or is_partial(file):
         return None
     name = file.removesuffix(suffix)
     return name if NAME.fullmatch(name) else None

@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from promptlab.core import prompt, yamltext
+from promptlab.core.formats import is_partial
 from promptlab.core.interchange import yamlwrite
 from promptlab.core.interchange.dotprompt_body import Body
 from promptlab.core.interchange.dotprompt_front import Front
@@ -86,7 +87,7 @@ class _Conversion:
     def __init__(self, source: Source, name: str) -> None:
         self.source = source
         self.name = name
-        self.partial = name.rpartition("/")[2].startswith("_")
+        self.partial = is_partial(name)
         self.findings: list[Finding] = []
 
     def run(self) -> Converted:
