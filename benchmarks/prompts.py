@@ -29,15 +29,17 @@ STEPS = 2000
 PROMPTLAB = Path(sys.executable).parent / "promptlab"
 
 
-def library(folder: Path, name: str) -> Path:
-    """1,000 prompts like one that ships, without git."""
+def library(folder: Path, name: str = "[!_]*") -> Path:
+    """1,000 prompts like one that ships, or like all that ship by turns, without git."""
     prompts = folder / "prompts"
     if not prompts.is_dir():
         prompts.mkdir(parents=True)
-        text = (ROOT / "prompts" / f"{name}.jinja").read_text()
-        shutil.copy(ROOT / "prompts" / "_about.jinja", prompts)
-        for i in range(1000):
-            (prompts / f"p{i}.jinja").write_text(text.replace("a curious", f"the {i}th curious"))
+        texts = [file.read_text() for file in sorted((ROOT / "prompts").glob(f"{name}.jinja"))]
+        for used in ("_about.jinja", "extract.jinja"):
+            shutil.copy(ROOT / "prompts" / used, prompts)
+        for i in range(999):
+            # No two alike: a text that was read before is not read again.
+            (prompts / f"p{i}.jinja").write_text(f"{texts[i % len(texts)]}{{# {i} #}}\n")
     return folder
 
 
@@ -68,12 +70,13 @@ def show(name: str, times: list[float], unit: str = "s", scale: float = 1.0) -> 
     print(f"{name:<46} {middle:8.3f} {unit}   ({low:.3f} to {high:.3f}, {len(times)} runs)", flush=True)
 
 
-def commands(short: Path, long: Path, big: Path) -> None:
+def commands(short: Path, long: Path, mixed: Path, big: Path) -> None:
     """The commands, in turn."""
     name = big_repository.name_of(7)
     cases = {
         "promptlab --version": (short, ("--version",), False),
         "prompts check, 1,000 prompts like explain": (short, ("prompts", "check"), False),
+        "prompts check, 1,000 like all that ship": (mixed, ("prompts", "check"), False),
         "prompts check, 1,000 prompts like verdict": (long, ("prompts", "check"), False),
         "prompts list, 1,000 prompts, 10,000 commits": (big, ("prompts", "list"), False),
         "prompts show NAME@2, nothing kept": (big, ("prompts", "show", f"{name}@2"), True),
@@ -119,8 +122,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(sys.argv[1] if len(sys.argv) > 1 else temporary)
         short, long = library(folder / "short", "explain"), library(folder / "long", "verdict")
+        mixed = library(folder / "mixed")
         big = repository(folder / "big")
-        commands(short, long, big)
+        commands(short, long, mixed, big)
         resolving(big)
         steps()
 

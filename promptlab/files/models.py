@@ -9,7 +9,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
 from pydantic_core import ErrorDetails
-from rapidfuzz import process
 
 from promptlab.core import yamltext
 from promptlab.core.job import Model
@@ -141,6 +140,8 @@ def select_models(models: Mapping[str, Model], names: Sequence[str]) -> list[Mod
 def _find(models: Mapping[str, Model], name: str) -> Model:
     if name in models:
         return models[name]
+    from rapidfuzz import process  # here because it is slow to import
+
     close = [match for match, _, _ in process.extract(name, list(models), limit=3, score_cutoff=60)]
     guess = f"Did you mean {' or '.join(close)}? " if close else ""
     listed = ", ".join(list(models)[:20]) + (" and more" if len(models) > 20 else "")
