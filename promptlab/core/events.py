@@ -153,6 +153,27 @@ class Answered:
     finish_reason: FinishReason
     usage: Usage
     timings: Timings
+    distribution: Mapping[str, float] | None = None
+    """Where it was one of some choices: the probability of each. They add up to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """How likely a text was, token by token."""
+
+    ids: tuple[int, ...]
+    logprobs: tuple[float, ...]
+    """Of each token, given all before it. Their sum is the log-probability of the text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """The texts of a measurement have been scored, in their order."""
+
+    seq: int
+    scores: tuple[Score, ...]
+    usage: Usage
+    """`completion_tokens` are those of the texts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,10 +210,11 @@ class Finished:
     record: Record
 
 
-EngineEvent = Loading | Ready | Started | Token | Answered | Failed
+EngineEvent = Loading | Ready | Started | Token | Answered | Measured | Failed
 Event = EngineEvent | Asked | Finished
 
-_BY_NAME: dict[str, type[Any]] = {c.__name__.lower(): c for c in (Loading, Ready, Started, Token, Answered, Failed)}
+_KINDS = (Loading, Ready, Started, Token, Answered, Measured, Failed)
+_BY_NAME: dict[str, type[Any]] = {kind.__name__.lower(): kind for kind in _KINDS}
 
 
 def encode(event: EngineEvent) -> dict[str, Any]:

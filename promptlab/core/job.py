@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from promptlab.core.options import Options, merge_options
 from promptlab.core.prompt import Prompt
+
+Mode = Literal["exact", "fast"]
+"""`exact`: an answer does not depend on what else runs. `fast`: whatever is quickest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,9 @@ class Model:
     """`plain` joins messages as text; None means the template in the file."""
     threads: int | None = None
     """None means one for each core that the process may use."""
+    mode: Mode = "exact"
+    layout: Mapping[str, Any] = field(default_factory=dict)
+    """What is set by hand of how its work is laid out, instead of found by measurement."""
     default: bool = False
     tags: tuple[str, ...] = ()
 

@@ -188,7 +188,14 @@ def fold(cell: Cell, event: Event) -> Cell:
             return _amend(cell, tokens=(*step.tokens, drawn), text=step.text + event.text)
         case Answered(seq=seq) if seq == cell.seq:
             timings = replace(event.timings, load_s=cell.load_s)
-            cell = _amend(cell, text=event.text, finish_reason=event.finish_reason, usage=event.usage, timings=timings)
+            cell = _amend(
+                cell,
+                text=event.text,
+                finish_reason=event.finish_reason,
+                usage=event.usage,
+                timings=timings,
+                distribution=event.distribution,
+            )
             return replace(cell, seq=None)
         case Failed(seq=seq) if seq is not None and seq == cell.seq:
             return replace(cell, seq=None)

@@ -28,14 +28,31 @@ class Question:
     """How many of the most likely tokens to report with each token drawn."""
     constraint: Constraint | None = None
     """What the answer must be; None for any text."""
+    interactive: bool = True
+    """Somebody waits for it: it starts before work that is not, whenever that was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """Texts whose probability after a prompt is wanted; nothing is generated."""
+
+    model: str
+    seq: int
+    """As of a question."""
+    segments: tuple[Segment, ...]
+    """The prompt; it may be empty."""
+    texts: tuple[str, ...]
+    """Each stands right after the prompt, independent of the others."""
+    interactive: bool = True
 
 
 class Backend(Protocol):
     """An engine. `load`, `ask` and `cancel` return at once; what comes of them is told by `next_event`.
 
     For each model loaded: `Loading` any number of times, then `Ready`, or `Failed` without a sequence. For each
-    question to a model that is ready: `Started`, any number of `Token`, then `Answered`; or `Failed`. When a model's
-    process dies, each of its sequences gets its `Failed`, and then the model.
+    question to a model that is ready: `Started`, any number of `Token`, then `Answered`; or `Failed`. For each
+    measurement: `Measured`, or `Failed`. When a model's process dies, each of its sequences gets its `Failed`, and then
+    the model.
     """
 
     def load(self, model: Model, path: Path) -> None:
@@ -44,8 +61,11 @@ class Backend(Protocol):
     def ask(self, question: Question) -> None:
         """Generate a sequence. The model must be ready."""
 
+    def measure(self, measurement: Measurement) -> None:
+        """Score texts. The model must be ready."""
+
     def cancel(self, model: str, seq: int) -> None:
-        """End a sequence early; its `Answered` says so. Unknown sequences are ignored."""
+        """End a sequence early: its `Answered` says so, or a measurement's `Failed`. Unknown ones are ignored."""
 
     def tokenize(self, model: str, segments: Sequence[Segment]) -> tuple[int, ...]:
         """The token ids that a model would read. The model must be ready. Raises EngineError."""

@@ -19,7 +19,9 @@ from promptlab.core.events import (
     Failure,
     FinishReason,
     Loading,
+    Measured,
     Ready,
+    Score,
     Started,
     Timings,
     Token,
@@ -27,7 +29,7 @@ from promptlab.core.events import (
     Vocabulary,
 )
 from promptlab.core.job import Model
-from promptlab.engine.backend import Question
+from promptlab.engine.backend import Measurement, Question
 from promptlab.engine.example import example
 
 Answer = Callable[[Question, str], str]
@@ -85,6 +87,11 @@ class FakeEngine:
         self._models[question.seq] = question.model
         self._running[question.seq] = self._speak(question)
 
+    def measure(self, measurement: Measurement) -> None:
+        """Score texts: a word is the less likely, the longer it is."""
+        self._models[measurement.seq] = measurement.model
+        self._running[measurement.seq] = self._score(measurement)
+
     def cancel(self, model: str, seq: int) -> None:
         """End a sequence at its next event."""
         self._cancelled.add(seq)
@@ -125,6 +132,14 @@ class FakeEngine:
         self._running.clear()
         self._events.clear()
 
+    def _score(self, asked: Measurement) -> Iterator[EngineEvent]:
+        if asked.seq in self._cancelled:
+            yield Failed(asked.model, asked.seq, Failure("Cancelled", "cancelled"))
+            return
+        scores = tuple(map(_score, asked.texts))
+        usage = Usage(len(self.tokenize(asked.model, asked.segments)), 0, sum(len(s.ids) for s in scores))
+        yield Measured(asked.seq, scores, usage)
+
     def _speak(self, question: Question) -> Iterator[EngineEvent]:
         prompt = "".join(s.text for s in question.segments)
         ids = self.tokenize(question.model, question.segments)
@@ -144,6 +159,11 @@ class FakeEngine:
             yield Token(question.seq, _id(piece), piece, -0.5, (Alternative(_id(piece), -0.5),))
         usage = Usage(len(ids), 0, len(said))
         yield Answered(question.seq, "".join(said), reason, usage, Timings(0.0, 0.01, 0.01, 0.1, 10.0 * len(said)))
+
+
+def _score(text: str) -> Score:
+    pieces = _pieces(text)
+    return Score(tuple(map(_id, pieces)), tuple(-0.125 * len(piece) for piece in pieces))
 
 
 def _pieces(text: str) -> list[str]:

@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import Any
 
 from promptlab.core.chat import Segment
-from promptlab.core.events import Answered, EngineEvent, Failed, Failure, Loading, Ready, decode
+from promptlab.core.events import Answered, EngineEvent, Failed, Failure, Loading, Measured, Ready, decode
 from promptlab.core.job import Model
 from promptlab.core.text import sanitize_line
-from promptlab.engine.backend import Question
+from promptlab.engine.backend import Measurement, Question
 from promptlab.errors import EngineError
 from promptlab.sandbox import absolute_paths
 
@@ -76,20 +76,28 @@ class Pool:
 
     def ask(self, question: Question) -> None:
         """Hand a question to the model's worker."""
+        request = _ask(question)
+        try:
+            json.dumps(request["constraint"])
+        except (TypeError, ValueError, RecursionError):  # a date that YAML made, a loop, endless nesting
+            failure = Failure("EngineError", "the constraint cannot be written as JSON")
+            self._tell(Failed(question.model, question.seq, failure))
+            return
+        self._put(question.model, question.seq, request)
+
+    def measure(self, measurement: Measurement) -> None:
+        """Hand a measurement to the model's worker."""
+        asked = measurement
+        request = {"segments": _plain(asked.segments), "texts": asked.texts, "interactive": asked.interactive}
+        self._put(asked.model, asked.seq, {"op": "measure", "seq": asked.seq, **request})
+
+    def _put(self, model: str, seq: int, request: Mapping[str, Any]) -> None:
         with self._lock:
-            worker = self._workers.get(question.model)
+            worker = self._workers.get(model)
             if worker is None:  # it has just died; its `Failed` is on its way, and this sequence's comes with it
-                failure = Failure("WorkerDied", f"{question.model}: its worker is gone")
-                self._tell(Failed(question.model, question.seq, failure))
+                self._tell(Failed(model, seq, Failure("WorkerDied", f"{model}: its worker is gone")))
                 return
-            request = _ask(question)
-            try:
-                json.dumps(request["constraint"])
-            except (TypeError, ValueError, RecursionError):  # a date that YAML made, a loop, endless nesting
-                failure = Failure("EngineError", "the constraint cannot be written as JSON")
-                self._tell(Failed(question.model, question.seq, failure))
-                return
-            worker.seqs.add(question.seq)
+            worker.seqs.add(seq)
             worker.send(request)
             self._hand_out()
 
@@ -158,7 +166,7 @@ class Pool:
                 worker.ready = event
             elif isinstance(event, Failed) and event.seq is None:
                 self._forget(worker)
-            elif isinstance(event, Answered | Failed) and event.seq is not None:
+            elif isinstance(event, Answered | Measured | Failed) and event.seq is not None:
                 worker.seqs.discard(event.seq)
             self._tell(event)
 
@@ -241,6 +249,8 @@ class _Worker:
                 "path": str(path),
                 "context": model.context,
                 "threads": model.threads or default_threads(),
+                "mode": model.mode,
+                "layout": dict(model.layout),
                 "safe_mode": safe_mode,
             }
         )
@@ -266,8 +276,10 @@ class _Worker:
 
     def fits(self, model: Model, path: Path) -> bool:
         """Whether this is the model that is meant, loaded as it is meant to be."""
-        mine = (self.path, self.model.sha256, self.model.context, self.model.threads)
-        return mine == (path, model.sha256, model.context, model.threads)
+        return self.path == path and all(
+            getattr(self.model, each) == getattr(model, each)
+            for each in ("sha256", "context", "threads", "mode", "layout")
+        )
 
     def tokenized(self, number: int, ids: list[int]) -> None:
         """Hand token ids to whoever asked for them."""
@@ -346,6 +358,7 @@ def _ask(question: Question) -> dict[str, Any]:
         "options": question.options.plain(),
         "seed": question.seed,
         "top": question.top,
+        "interactive": question.interactive,
         "constraint": {"kind": constraint.kind, "value": constraint.value} if constraint else None,
     }
 
