@@ -79,6 +79,8 @@ def history_folder(root: Path) -> Path:
 
 
 def _pool() -> Backend:
+    from promptlab.app.memory import need
     from promptlab.engine.pool import Pool
+    from promptlab.files.calibration import Calibrations
 
-    return Pool()
+    return Pool(needs=need, known=Calibrations())

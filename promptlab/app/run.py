@@ -7,8 +7,9 @@ a record of each job. A job that fails is a record with an error; its neighbours
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -29,7 +30,7 @@ from promptlab.core.events import (
     Ready,
     Vocabulary,
 )
-from promptlab.core.job import Job, Model, expand
+from promptlab.core.job import Job, Mode, Model, expand
 from promptlab.core.options import draw_seed
 from promptlab.core.program import Ask, Message, Transcript
 from promptlab.core.prompt import Prompt
@@ -65,6 +66,8 @@ class Request:
     samples: int = 1
     options: Mapping[str, Any] = field(default_factory=dict)
     """They win over those of tag, prompt and model."""
+    mode: Mode | None = None
+    """None means what the model's entry says."""
     log: bool = True
     """Whether to keep the records."""
 
@@ -76,6 +79,8 @@ def prepare(lab: Lab, request: Request) -> Run:
     """
     prompts = [lab.library.load(name) for name in request.prompts]
     models = select_models(lab.models, request.models)
+    if request.mode is not None:
+        models = [replace(model, mode=request.mode) for model in models]
     cells = [(p, complete_inputs(lab, p, request.inputs, prompts)) for p in prompts]
     jobs = expand(cells, models, request.samples, request.options)
     for job in jobs[:: request.samples]:
@@ -137,6 +142,10 @@ class Run:
         self._begun: dict[int, str] = {}
         self._answers: dict[int, tuple[str, ...]] = {job.id: () for job in jobs}
         self._vocabularies: dict[str, Vocabulary] = {}
+        self._open = Counter(job.model.name for job in jobs)
+        """Jobs of each model that have not ended."""
+        self._held: set[str] = set()
+        """Models that the engine keeps in memory for this run."""
         self._cancel = threading.Event()
 
     @property
@@ -150,6 +159,13 @@ class Run:
 
     def events(self) -> Iterator[Event]:
         """Do it. Ends when each job has its `Finished`."""
+        try:
+            yield from self._events()
+        finally:
+            for name in sorted(self._held):  # only where it broke off
+                self.lab.backend.release(name)
+
+    def _events(self) -> Iterator[Event]:
         for model in [] if self._cancel.is_set() else self.models:
             yield from self._load(model)
         told = False
@@ -170,6 +186,7 @@ class Run:
         except PromptlabError as error:
             yield from self._take(Failed(model.name, None, _failure(error)))
         else:
+            self._held.add(model.name)
             self.lab.backend.load(model, path)
 
     def _take(self, event: EngineEvent) -> Iterator[Event]:
@@ -245,7 +262,15 @@ class Run:
             self._keep(record)
         event = Finished(job.id, record)
         self.board.take(event)
+        self._let_go(job.model.name)
         yield event
+
+    def _let_go(self, model: str) -> None:
+        """A job of this model has ended. After the last one, there is room for others; one that is loading stops."""
+        self._open[model] -= 1
+        if not self._open[model] and model in self._held:
+            self._held.remove(model)
+            self.lab.backend.release(model)
 
     def _keep(self, record: Record) -> None:
         try:

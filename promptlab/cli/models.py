@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,9 @@ from promptlab.cli.paths import Json
 from promptlab.cli.prompts import complete_model
 from promptlab.cli.state import lab
 from promptlab.errors import Exit
+
+if TYPE_CHECKING:
+    from promptlab.app.memory import Row
 
 app = typer.Typer(help="The models of models.yaml.", rich_markup_mode=None, no_args_is_help=False)
 
@@ -101,5 +104,44 @@ def verify(context: typer.Context, names: Names = None, json: Json = False) -> N
         raise typer.Exit(Exit.ERROR)
 
 
+@app.command("plan")
+def plan(context: typer.Context, names: Names = None, json: Json = False) -> None:
+    """Say what models need of memory, and which fit in together; the default ones if none is named."""
+    from promptlab.app.memory import plan_models
+    from promptlab.cli.values import read_names
+    from promptlab.core.plan import amount
+    from promptlab.views.table import grid
+
+    with lab(context) as here:
+        plan = plan_models(here, read_names(names or [], "NAME"))
+    if json:
+        print_json(asdict(plan))
+    else:
+        headers = ("MODEL", "WEIGHTS", "KV CACHE", "PREFIXES", "BESIDES", "TOTAL", "LEAST", "CONTEXT", "LOADED")
+        print_grid(grid(headers, map(_planned, plan.models), right=range(1, 8)), "")
+        say(f"{amount(plan.available)} of memory are free, and {amount(plan.reserve)} of that stay free")
+    if any(row.fits is False for row in plan.models):
+        raise typer.Exit(Exit.ERROR)
+
+
 def _title(title: str, sha256: str | None) -> str:
     return title if sha256 else f"{title} (unpinned)".strip()
+
+
+def _planned(row: Row) -> tuple[str, ...]:
+    from promptlab.views.table import size
+
+    numbers = map(size, (row.weights, row.kv, row.shelf, row.overhead if row.least else None, row.total, row.least))
+    return (row.name, *numbers, f"{row.context:,}" if row.context else "", _when(row))
+
+
+def _when(row: Row) -> str:
+    if row.problem:
+        return row.problem
+    if not row.fits:
+        from promptlab.views.table import size
+
+        return f"does not fit: {size(row.room)} can be had"
+    after = f"when {', '.join(row.evicts)} is out" if row.evicts else ""
+    beside = f"beside {', '.join(row.beside)}" if row.beside else ""
+    return ", ".join(filter(None, (after, beside))) or "alone"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,6 +17,13 @@ if TYPE_CHECKING:
     from promptlab.app.run import Request, Run
 
 MAX_SAMPLES = 1000
+
+
+class Mode(StrEnum):
+    """How a model works: `core.job.Mode`."""
+
+    exact = "exact"
+    fast = "fast"
 
 
 def run(
@@ -40,6 +48,10 @@ def run(
         list[str],
         typer.Option("--option", "-o", metavar="NAME=VALUE", help="How answers are drawn, such as temperature=0.2."),
     ] = [],  # noqa: B006
+    mode: Annotated[
+        Mode | None,
+        typer.Option("--mode", help="`exact`: an answer depends on nothing beside it. `fast`: whatever is quickest."),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document: a list of records.")] = False,
     jsonl: Annotated[bool, typer.Option("--jsonl", help="Print a record a line, each as soon as it is there.")] = False,
     pull: Annotated[bool, typer.Option("--pull", help="First fetch the selected models that are not on disk.")] = False,
@@ -58,6 +70,7 @@ def run(
         inputs=read_vars(var),
         samples=samples,
         options=read_options(option, seed),
+        mode=mode.value if mode else None,
         log=not no_log,
     )
     with lab(context) as here:

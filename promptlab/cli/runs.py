@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from promptlab.cli.output import print_grid, print_json, print_page
+from promptlab.cli.output import console, print_grid, print_json, print_page, say
 from promptlab.cli.paths import Json
 from promptlab.cli.state import lab
+from promptlab.errors import Exit, Interrupted, UsageError
+
+if TYPE_CHECKING:
+    from promptlab.app.lab import Lab
+    from promptlab.core.replay import Replayed
 
 app = typer.Typer(help="The history: what has been run.", rich_markup_mode=None, no_args_is_help=False)
 
@@ -52,6 +61,82 @@ def show(
         print_json(record)
     else:
         print_page(record_page(record))
+
+
+@app.command("replay")
+def replay(
+    context: typer.Context,
+    ids: Annotated[list[str], typer.Argument(metavar="[ID...]", help="Ids from `runs list`, or how they begin.")] = [],  # noqa: B006  (typer copies it)
+    every: Annotated[bool, typer.Option("--all", help="Replay every record.")] = False,
+    limit: Annotated[
+        int | None, typer.Option("--limit", "-l", min=1, max=100_000, help="Replay so many, the newest ones.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Ask again what was asked, and tell whether the answers are the same, to the last bit.
+
+    Exit code 1 when some record cannot be compared, otherwise 100 when some answer differs.
+    """
+    if sum((bool(ids), every, limit is not None)) != 1:
+        raise UsageError("name some records, or say --all, or --limit N for the newest ones")
+    with lab(context) as here:
+        wanted = _wanted(here, ids, limit)
+        verdicts, interrupted = _replayed(here, wanted)
+    _print_verdicts(verdicts, alone=len(ids) == 1, json=json, whole=not interrupted)
+    if interrupted:
+        raise Interrupted(f"interrupted: {len(verdicts)} of {len(wanted)} records were replayed")
+    found = {each.verdict for each in verdicts}
+    if "incomparable" in found:
+        raise typer.Exit(Exit.ERROR)
+    if "differs" in found:
+        raise typer.Exit(Exit.CHECKS_FAILED)
+
+
+def _wanted(here: Lab, ids: Sequence[str], limit: int | None) -> list[str]:
+    from promptlab.app.replay import EVERYTHING, named, newest
+
+    return named(here, ids) if ids else newest(here, EVERYTHING if limit is None else limit)
+
+
+def _replayed(here: Lab, wanted: Sequence[str]) -> tuple[list[Replayed], bool]:
+    """The verdicts in the order of the records, and whether Ctrl+C came before the last one."""
+    from promptlab.app.replay import replay
+
+    done: dict[str, Replayed] = {}
+    interrupted = False
+    status = console(stderr=True).status(f"0 of {len(wanted):,} replayed") if sys.stderr.isatty() else None
+    try:
+        with _ended_alike(), status or nullcontext():
+            for each in replay(here, wanted):
+                done[each.id] = each
+                if status:
+                    status.update(f"{len(done):,} of {len(wanted):,} replayed")
+    except KeyboardInterrupt:  # nothing is kept of a replay, so nothing has to be put in order first
+        interrupted = True
+    return [done[id] for id in wanted if id in done], interrupted
+
+
+@contextmanager
+def _ended_alike() -> Iterator[None]:
+    """SIGTERM does what Ctrl+C does, so that the terminal is in order afterwards."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _print_verdicts(verdicts: Sequence[Replayed], *, alone: bool, json: bool, whole: bool) -> None:
+    from promptlab.views.replay import replay_page, summary
+
+    if json:
+        if verdicts or not alone:
+            print_json(verdicts[0] if alone else list(verdicts))
+        return
+    if verdicts:
+        print_page(replay_page(verdicts))
+    if whole and not alone:
+        say(summary(verdicts))
 
 
 def _short(error: str | None, output: str) -> str:

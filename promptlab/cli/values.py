@@ -1,10 +1,10 @@
-"""What is typed after --var and -o."""
+"""What is typed after --var, --text and -o."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from promptlab.errors import InputError, OptionError, UsageError
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from promptlab.app.run import Typed
 
 MAX_BYTES = 8 * 1024 * 1024
-"""Of a text that a variable takes; far more than any prompt may render to."""
+"""Of a text that is given; far more than any prompt may render to."""
 
 
 def read_vars(pairs: Iterable[str]) -> dict[str, Typed]:
@@ -30,8 +30,15 @@ def read_vars(pairs: Iterable[str]) -> dict[str, Typed]:
             if stdin_for:
                 raise InputError(f"standard input can be read only once, and {stdin_for} has it")
             stdin_for = name
-        values[name] = Typed(_text(name, text))
+        values[name] = Typed(_text(f"the variable {name!r}", text))
     return values
+
+
+def read_texts(texts: Sequence[str]) -> list[str]:
+    """Read `text`, `@FILE`, `-` (standard input); `@@text` is the text `@text`. Raises InputError."""
+    if texts.count("-") > 1:
+        raise InputError("--text: standard input can be read only once")
+    return [_text("--text", text) for text in texts]
 
 
 def read_options(pairs: Iterable[str], seed: int | None) -> dict[str, Any]:
@@ -74,39 +81,37 @@ def _json_or_text(text: str) -> Any:
         return text
 
 
-def _text(name: str, text: str) -> str:
+def _text(what: str, text: str) -> str:
     if text == "-":
-        return _decode(name, "standard input", sys.stdin.buffer.read(MAX_BYTES + 1))
+        return _decode(what, "standard input", sys.stdin.buffer.read(MAX_BYTES + 1))
     if text.startswith("@@"):
-        return _typed(name, text[1:])
+        return _typed(what, text[1:])
     if not text.startswith("@"):
-        return _typed(name, text)
+        return _typed(what, text)
     file = text[1:]
     if not file:
-        raise InputError(
-            f"the variable {name!r}: a file name is missing after @", hint="A text that begins with @ is written @@"
-        )
+        raise InputError(f"{what}: a file name is missing after @", hint="A text that begins with @ is written @@")
     try:
         with open(file, "rb") as stream:  # noqa: PTH123  (what was typed, byte for byte)
-            return _decode(name, file, stream.read(MAX_BYTES + 1))
+            return _decode(what, file, stream.read(MAX_BYTES + 1))
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         hint = "A text that begins with @ is written @@"
-        raise InputError(f"the variable {name!r}: {file} cannot be read: {reason}", hint=hint) from None
+        raise InputError(f"{what}: {file} cannot be read: {reason}", hint=hint) from None
 
 
-def _typed(name: str, text: str) -> str:
+def _typed(what: str, text: str) -> str:
     try:
         text.encode()  # Python hands on bytes that are no text as lone surrogates
     except UnicodeEncodeError:
-        raise InputError(f"the variable {name!r}: what was typed is not UTF-8 text") from None
+        raise InputError(f"{what}: what was typed is not UTF-8 text") from None
     return text
 
 
-def _decode(name: str, source: str, data: bytes) -> str:
+def _decode(what: str, source: str, data: bytes) -> str:
     if len(data) > MAX_BYTES:
-        raise InputError(f"the variable {name!r}: {source} is larger than {MAX_BYTES:,} bytes")
+        raise InputError(f"{what}: {source} is larger than {MAX_BYTES:,} bytes")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise InputError(f"the variable {name!r}: {source} is not UTF-8 text (byte {error.start})") from None
+        raise InputError(f"{what}: {source} is not UTF-8 text (byte {error.start})") from None

@@ -1,4 +1,4 @@
-"""What an answer must be: one of some texts, JSON of a schema, or a text that a pattern matches.
+"""What an answer must be: one of some texts, JSON of a schema, or a text that a pattern or a grammar takes.
 
 A constraint is held twice. The engine lets the model draw only tokens that keep to it, and `read_answer` checks what
 came out: an answer can still be cut off by `max_tokens` or a stop text.
@@ -14,8 +14,8 @@ from typing import Any, Literal
 from promptlab.core import pattern, schema
 from promptlab.core.schema import shorten
 
-Kind = Literal["choices", "schema", "regex"]
-KINDS: tuple[Kind, ...] = ("choices", "schema", "regex")
+Kind = Literal["choices", "schema", "regex", "grammar"]
+KINDS: tuple[Kind, ...] = ("choices", "schema", "regex", "grammar")
 
 MAX_CHOICES = 1000
 MAX_CHOICE = 2000
@@ -31,16 +31,21 @@ class Constraint:
     kind: Kind
     value: Any
     """`choices`: a list of different texts. `schema`: a JSON Schema; the answer is JSON that it accepts. `regex`: a
-    pattern that matches the whole answer."""
+    pattern that matches the whole answer. `grammar`: a GBNF grammar, whose `root` is the whole answer."""
 
 
 def check_constraint(kind: str, value: Any) -> str | None:
-    """Say what is wrong with a constraint, or None. A schema may hold a pattern that never ends: see `schema.check`."""
+    """Say what is wrong with a constraint, or None.
+
+    A schema may hold a pattern that never ends: see `schema.check`. A grammar may take seconds.
+    """
     match kind:
         case "choices":
             return _check_choices(value)
         case "regex":
             return _check_regex(value)
+        case "grammar":
+            return _check_grammar(value)
         case "schema":
             if not isinstance(value, dict):
                 return f"schema wants a mapping: a JSON Schema, or the short form; got {shorten(repr(value))}"
@@ -69,6 +74,18 @@ def _check_regex(value: Any) -> str | None:
     return None
 
 
+def _check_grammar(value: Any) -> str | None:
+    if not isinstance(value, str):
+        return f"grammar wants the text of a GBNF grammar, such as 'root ::= [0-9]+'; got {shorten(repr(value))}"
+    from promptlab.core.gbnf.grammar import parse  # here because few prompts have one
+
+    try:
+        parse(value)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
 def read_answer(text: str, constraint: Constraint | None) -> Any:
     """Turn an answer's text into the value that a template gets: parsed JSON for a schema, otherwise the text.
 
@@ -91,6 +108,11 @@ def _misfit(kind: Kind, wanted: str, text: str) -> str | None:
     value = json.loads(wanted)
     if kind == "regex":
         return None if pattern.matches(value, text) else f"does not match {shorten(value)!r}: {shorten(text)!r}"
+    if kind == "grammar":
+        from promptlab.core.gbnf.match import misfit
+
+        reason = misfit(value, text)
+        return f"{reason}: {shorten(text)!r}" if reason else None
     try:
         parsed = schema.read_json(text)
     except ValueError:

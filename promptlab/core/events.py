@@ -70,7 +70,8 @@ class Engine:
     """The features it was compiled with and found, as llama.cpp prints them."""
     cpu: str
     threads: int
-    layout: Mapping[str, bool] = field(default_factory=dict)
+    layout: Mapping[str, bool | int] = field(default_factory=dict)
+    """How its work is cut into calls, as far as that changes what is computed."""
     safe_mode: bool = False
     """The default kernels crashed on this machine, so slower ones are used."""
     context: int = 0

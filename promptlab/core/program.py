@@ -20,7 +20,7 @@ import jinja2
 from jinja2 import nodes
 
 from promptlab.core import schema
-from promptlab.core.constraint import Constraint
+from promptlab.core.constraint import Constraint, read_answer
 from promptlab.core.formats import SUFFIXES, parse_file
 from promptlab.core.language import CALL, TAPE, Elsewhere, Environment, generated, mark_last, with_lists
 from promptlab.core.prompt import Prompt, complete
@@ -171,8 +171,16 @@ def _check_output(output: Any, wanted: Constraint | None) -> str | None:
         return None
     if wanted.kind == "choices":
         return None if output in wanted.value else f"is none of the choices: {schema.shorten(repr(output))}"
-    reason = schema.check(output, wanted.value)
-    return f"does not fit its schema: {reason}" if reason else None
+    if wanted.kind == "schema":
+        reason = schema.check(output, wanted.value)
+        return f"does not fit its schema: {reason}" if reason else None
+    if not isinstance(output, str):
+        return f"is no text: {schema.shorten(repr(output))}"
+    try:
+        read_answer(output, wanted)
+    except ValueError as error:
+        return str(error)
+    return None
 
 
 @lru_cache(maxsize=64)

@@ -216,14 +216,14 @@ def _options(document: yamltext.Document, entries: Any, problems: list[Problem])
 
 
 def _output(document: yamltext.Document, spec: Any, problems: list[Problem]) -> Constraint | None:
-    """Read `text`, `json`, `{choices: […]}` or `{schema: {…}}`."""
+    """Read `text`, `json`, `{choices: […]}`, `{schema: {…}}` or `{grammar: …}`."""
     if spec == "text":
         return None
     if spec == "json":
         return Constraint("schema", {})
     kind = next(iter(spec), None) if isinstance(spec, dict) and len(spec) == 1 else None
     if kind not in KINDS or kind == "regex":
-        message = "output is `text`, `json`, {choices: [a, b]} or {schema: {…}}"
+        message = "output is `text`, `json`, {choices: [a, b]}, {schema: {…}} or {grammar: …}"
         problems.append(document.problem(("output",), message))
         return None
     path: yamltext.Path = ("output", kind)
@@ -234,8 +234,8 @@ def _output(document: yamltext.Document, spec: Any, problems: list[Problem]) -> 
         except schema.SchemaError as error:
             problems.append(document.problem((*path, *error.path), f"output: {error}"))
             return None
-    # Whether a schema is sound is checked where schemas are applied.
-    elif reason := check_constraint(kind, value):
+    # Whether a schema or a grammar is sound is checked where it is applied.
+    elif kind == "choices" and (reason := check_constraint(kind, value)):
         problems.append(document.problem(path, f"output: {reason}"))
     return Constraint(kind, value)
 
@@ -269,7 +269,7 @@ def _whole(value: Any, wanted: Schema) -> Any:
 
 
 def unsound(prompt: Prompt) -> list[Problem]:
-    """What is wrong with the types of a prompt: schemas that are none, defaults that do not fit theirs.
+    """What is wrong with the types of a prompt: schemas and grammars that are none, defaults that do not fit theirs.
 
     A schema may hold a pattern that never ends: call this where it can be killed.
     """
@@ -280,7 +280,8 @@ def unsound(prompt: Prompt) -> list[Problem]:
             reason = f"the default {misfit}"
         if reason:
             problems.append(Problem(prompt.file, *each.place, f"input {each.name}: {reason}"))
-    if prompt.output and prompt.output.kind == "schema" and (reason := schema.check_schema(prompt.output.value)):
+    wanted = prompt.output
+    if wanted and wanted.kind != "choices" and (reason := check_constraint(wanted.kind, wanted.value)):
         problems.append(Problem(prompt.file, *prompt.output_place, f"output: {reason}"))
     return problems
 
@@ -299,7 +300,7 @@ def _parameter(input: Input) -> str:
 
 
 def _output_name(output: Constraint | None) -> str:
-    if output is None:
+    if output is None or output.kind == "grammar":
         return "text"
     if output.kind == "choices":
         return schema.shorten(schema.type_name({"enum": output.value}), 200)

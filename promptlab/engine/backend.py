@@ -52,11 +52,21 @@ class Backend(Protocol):
     For each model loaded: `Loading` any number of times, then `Ready`, or `Failed` without a sequence. For each
     question to a model that is ready: `Started`, any number of `Token`, then `Answered`; or `Failed`. For each
     measurement: `Measured`, or `Failed`. When a model's process dies, each of its sequences gets its `Failed`, and then
-    the model.
+    the model; it can be loaded again.
+
+    Whoever loads a model holds it until `release`, or until the model fails. One that is held stays in memory, between
+    two questions too, and for its sake another may have to wait with its loading. So whoever waits for a model must not
+    hold others that have nothing left to do.
     """
 
     def load(self, model: Model, path: Path) -> None:
-        """Load a model, or say `Ready` again if it is loaded."""
+        """Load a model as soon as there is memory for it, or say `Ready` again if it is loaded; and hold it."""
+
+    def release(self, model: str) -> None:
+        """Hold a model no more, once for each `load`. Nobody's model may be taken out of memory, and loading it ends.
+
+        Ignored when nobody holds it, so there is no harm in releasing one that has failed.
+        """
 
     def ask(self, question: Question) -> None:
         """Generate a sequence. The model must be ready."""

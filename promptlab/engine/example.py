@@ -8,10 +8,11 @@ from typing import Any
 
 from promptlab.core import pattern
 from promptlab.core.constraint import Constraint
+from promptlab.core.gbnf.grammar import parse
 
 
 def example(constraint: Constraint, seed: int) -> str:
-    """One of the choices, by seed; the least that a schema asks for; a short text that a pattern matches.
+    """One of the choices, by seed; the least that a schema asks for; a short text that a pattern or a grammar takes.
 
     Schemas are followed as far as everyday ones go: not through `not`, `if`, or several patterns at once. Raises
     ValueError when no text that a pattern matches is found.
@@ -21,6 +22,8 @@ def example(constraint: Constraint, seed: int) -> str:
             return str(constraint.value[seed % len(constraint.value)])
         case "regex":
             return pattern.shortest(constraint.value)
+        case "grammar":
+            return parse(constraint.value).shortest
         case "schema":
             return json.dumps(_least(constraint.value, constraint.value), ensure_ascii=False)
 

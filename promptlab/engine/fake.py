@@ -65,6 +65,7 @@ class FakeEngine:
         """Seconds between events, so that an interface has something to watch."""
         self.chat_template = chat_template
         self.loaded: list[str] = []
+        self.released: list[str] = []
         self.questions: list[Question] = []
         self._events: deque[EngineEvent] = deque()
         self._running: dict[int, Iterator[EngineEvent]] = {}
@@ -80,6 +81,10 @@ class FakeEngine:
         controls = ("<|im_start|>", "<|im_end|>")
         words = Vocabulary(self.chat_template, "<s>", "<|im_end|>", controls, "fake")
         self._events += [Loading(model.name, 0.5), Ready(model.name, engine, words, 0.0)]
+
+    def release(self, model: str) -> None:
+        """Note it: there is always room."""
+        self.released.append(model)
 
     def ask(self, question: Question) -> None:
         """Queue the answer."""

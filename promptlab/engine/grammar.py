@@ -18,6 +18,7 @@ import llguidance
 
 from promptlab.core import pattern
 from promptlab.core.constraint import Constraint
+from promptlab.core.gbnf.lark import translate
 from promptlab.core.schema import shorten
 from promptlab.errors import EngineError
 
@@ -29,6 +30,10 @@ MAX_SCHEMA = 200_000
 """Characters of a schema, as JSON."""
 KEPT = 16
 """Grammars kept, each of up to a few MB. Trying one anew costs 0.2 s, compiling it a few milliseconds."""
+MAX_ITEMS = 1_000_000
+"""Steps of a GBNF grammar for one token: 20 times the usual, for those of short parts. Reached, they take 0.2 s."""
+MAX_OPEN = 20_000
+"""Its rules that are open at once, 10 times the usual: for long recursion."""
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 JSON_STYLE: llguidance._lib.JsonCompileOptions = {  # as json.dumps writes; small models loop on free white space
     "whitespace_flexible": False,
@@ -126,7 +131,12 @@ class Grammar:
 
 def compiled(tokenizer: llguidance.LLTokenizer, constraint: Constraint) -> llguidance.LLMatcher:
     """Compile a constraint. Raises EngineError."""
-    limits = llguidance.LLParserLimits(verbose_errors=False)
+    wide = constraint.kind == "grammar"
+    limits = llguidance.LLParserLimits(
+        verbose_errors=False,
+        step_max_items=MAX_ITEMS if wide else None,
+        max_items_in_row=MAX_OPEN if wide else None,
+    )
     try:
         matcher = llguidance.LLMatcher(tokenizer, source(constraint), log_level=0, limits=limits)
     except EngineError:
@@ -150,6 +160,8 @@ def source(constraint: Constraint) -> str:
     try:
         if constraint.kind == "choices":
             return _regex("|".join(pattern.literal(text) for text in constraint.value))
+        if constraint.kind == "grammar":
+            return translate(constraint.value)
         return _regex(pattern.translate(constraint.value))
     except ValueError as error:
         raise EngineError(str(error)) from None

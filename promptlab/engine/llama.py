@@ -3,20 +3,19 @@
 The high-level `Llama` class is not used: it holds one sequence, detokenizes the whole answer for every token, and
 allocates all logits to report one. Names without comment are llama.cpp's own (`llama.h`).
 
-The layout is the one in which an answer does not depend on what else runs: separate streams, no flash attention, and
-prompt and answer never computed in one call.
+What is to be computed when, and what is reused, is decided in `engine/batch.py`; here it is done. Each slot is a stream
+of its own in the KV cache: attention never looks over the tokens of others.
 
-An answer with a constraint is drawn as any other, but of the tokens that `engine/grammar.py` allows.
+An answer with a constraint is drawn as any other, but of the tokens that `engine/grammar.py` allows; of some choices,
+each is read, and one is drawn by its probability.
 """
 
 from __future__ import annotations
 
 import ctypes
 import json
-import platform
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,32 +26,29 @@ import numpy.typing as npt
 
 from promptlab.core.chat import Segment
 from promptlab.core.constraint import Constraint
-from promptlab.core.events import (
-    Alternative,
-    Answered,
-    Engine,
-    EngineEvent,
-    FinishReason,
-    Started,
-    Timings,
-    Token,
-    Usage,
-    Vocabulary,
-)
+from promptlab.core.events import Engine, Vocabulary
 from promptlab.core.options import Options
-from promptlab.engine.backend import Question
-from promptlab.engine.stream import TextStream
+from promptlab.core.plan import KV_BUDGET
+from promptlab.core.schema import shorten
+from promptlab.engine import sampling
+from promptlab.engine.answer import Answer
+from promptlab.engine.backend import Measurement, Question
+from promptlab.engine.batch import CHUNK, MIN_LENGTH, MIN_SLOTS
+from promptlab.engine.machine import cpu_name
+from promptlab.engine.reading import OUTPUTS, Reading
+from promptlab.engine.rules import FREE, LENGTH, SLOTS, Found, Rules, find
+from promptlab.engine.sampling import Row
+from promptlab.engine.state import with_streams
+from promptlab.engine.work import Choosing, Drawing, Job, Scoring
 from promptlab.errors import EngineError
 
 if TYPE_CHECKING:
     from promptlab.engine.grammar import Grammar, Grammars
 
-CHUNK = 128
-"""Tokens of a prompt computed in one call; a cancelled sequence ends after at most one."""
-LOWEST = np.finfo(np.float32).min
-PENALTY_WINDOW = 64
-"""Tokens that `repeat_penalty` looks back on: llama.cpp's own default."""
-LAYOUT = {"kv_unified": False, "flash_attention": False}
+BATCH = 192
+"""Tokens of one call: a part of a prompt, and what the rules add to a piece of a text."""
+MAX_READ = 4096
+"""Tokens of all choices together that are read for an answer. Of more, one is drawn token by token instead."""
 
 _WARNING, _ERROR, _CONTINUED = 3, 4, 5
 
@@ -79,28 +75,51 @@ class Log:
 
 
 class Llama:
-    """One model, loaded, with a context for its sequences."""
+    """One model, loaded, with a context of slots (`engine.batch.Device`)."""
 
     def __init__(
-        self, path: Path, *, context: int, threads: int, safe_mode: bool, log: Log, progress: Callable[[float], None]
+        self,
+        path: Path,
+        *,
+        context: int,
+        threads: int,
+        safe_mode: bool,
+        log: Log,
+        progress: Callable[[float], None],
+        mode: str = "exact",
+        layout: Mapping[str, Any] | None = None,
+        kv_bytes: int | None = None,
     ) -> None:
-        """Load the file. `context` is in tokens; `progress` hears fractions.
+        """Load the file. `context` is in tokens of one conversation; `progress` hears fractions.
 
         Raises EngineError when the file cannot be loaded.
         """
         self.threads = threads
         self.safe_mode = safe_mode
+        self.mode = mode
+        self._kv_bytes = KV_BUDGET if kv_bytes is None else kv_bytes
+        # Only without flash attention an answer does not depend on what is beside it.
+        self.flash_attention = mode != "exact" and bool((layout or {}).get("flash_attention"))
         self._log = log
         self._model = self._load(path, progress)
         self._vocab = c.llama_model_get_vocab(self._model)
-        self._n_vocab = c.llama_vocab_n_tokens(self._vocab)
+        self.n_vocab = c.llama_vocab_n_tokens(self._vocab)
         trained = c.llama_model_n_ctx_train(self._model)
         self.context = min(context, trained) if trained > 0 else context
-        self._context = self._open()
-        self._memory = c.llama_get_memory(self._context)
-        self._batch = c.llama_batch_init(CHUNK, 0, 1)
+        self._fixed = self._length_matters()
+        self._context: Any = None
         self._piece = ctypes.create_string_buffer(64)
         self._grammars: Grammars | None = None
+        self._batch = c.llama_batch_init(BATCH, 0, 1)
+        self.rules = Rules() if mode == "exact" else FREE
+        self._rows: list[Row] = []
+        self.slots = self.length = 0
+        self.movable = True
+        window = int(c.llama_model_n_swa(self._model))
+        # Of layers with a sliding window, a state lacks what is behind it, and the rest stands in other cells then. The
+        # sums over them are rounded otherwise.
+        self.longest_kept = window if window > 0 and mode == "exact" else self.context
+        self.resize(self._fewest(MIN_SLOTS), min(MIN_LENGTH, self.context))
 
     def _load(self, path: Path, progress: Callable[[float], None]) -> Any:
         def heard(fraction: float, _: Any) -> bool:
@@ -119,22 +138,76 @@ class Llama:
             raise EngineError(f"{path.name}: llama.cpp cannot load it: {self._reason()}", hint=hint)
         return model
 
+    def _length_matters(self) -> bool:
+        """Whether what is computed depends on the length of a slot: some models scale positions by it (longrope)."""
+        arch = self._meta("general.architecture")
+        return bool(self._meta(f"{arch}.rope.scaling.original_context_length"))
+
+    def _meta(self, key: str) -> str:
+        value = ctypes.create_string_buffer(256)
+        length = c.llama_model_meta_val_str(self._model, key.encode(), value, len(value))
+        return value.value.decode("utf-8", "replace") if length >= 0 else ""
+
+    def resize(self, slots: int, length: int) -> None:
+        """Make a context of so many slots of so many tokens; what was in the one before is lost. Raises EngineError."""
+        if self._context:
+            c.llama_free(self._context)
+            self._context = None
+        self.slots, self.length = self._fewest(slots), self.context if self._fixed else length
+        self._context = self._open()
+        self._memory = c.llama_get_memory(self._context)
+
+    def _fewest(self, slots: int) -> int:
+        """So many slots, and those that the rules want besides."""
+        return -(-slots // self.rules.multiple) * self.rules.multiple
+
+    def try_rules(self) -> Found:
+        """Find out what an answer depends on, by computing the same in different ways. Raises EngineError."""
+        slots, length = self.slots, self.length
+        self.resize(SLOTS, min(LENGTH, self.context))
+        found = find(self, CHUNK)
+        self.resize(slots, length)
+        return found
+
+    def keep_to(self, found: Found, *, wide: bool) -> None:
+        """Go by what was found out; `wide` suits a batch, and otherwise one answer at a time is quick."""
+        self.rules = found.rules(wide=wide)
+        self.resize(self.slots, self.length)
+
     def _open(self) -> Any:
         parameters = c.llama_context_default_params()
-        parameters.n_ctx = self.context
-        parameters.n_batch = CHUNK
-        parameters.n_ubatch = CHUNK
-        parameters.n_seq_max = 1
-        parameters.n_outputs_max = 1
-        parameters.n_threads = self.threads
-        parameters.n_threads_batch = self.threads
-        parameters.kv_unified = LAYOUT["kv_unified"]
-        parameters.flash_attn_type = c.LLAMA_FLASH_ATTN_TYPE_DISABLED
+        parameters.n_ctx = self.slots * self.length
+        parameters.n_batch = parameters.n_ubatch = max(BATCH, self.slots)
+        parameters.n_seq_max = self.slots
+        parameters.n_outputs_max = max(OUTPUTS, self.slots)
+        parameters.n_threads = parameters.n_threads_batch = self.threads
+        parameters.kv_unified = False
+        parameters.swa_full = True  # a prompt can be gone on from anywhere, not only from its end
+        flash = c.LLAMA_FLASH_ATTN_TYPE_ENABLED if self.flash_attention else c.LLAMA_FLASH_ATTN_TYPE_DISABLED
+        parameters.flash_attn_type = flash
         parameters.no_perf = True
         context = c.llama_init_from_model(self._model, parameters)
         if not context:
-            raise EngineError(f"llama.cpp cannot make a context of {self.context} tokens: {self._reason()}")
+            raise EngineError(
+                f"llama.cpp cannot make a context of {self.slots} × {self.length:,} tokens: {self._reason()}"
+            )
         return context
+
+    def most_slots(self, length: int) -> int:
+        """How many slots of a length fit into the memory that the cache may take, but one at least."""
+        return max(self._kv_bytes // (self.token_bytes() * (self.context if self._fixed else length)), 1)
+
+    def token_bytes(self) -> int:
+        """Bytes of the cache for one token: keys and values of 16 bits, as large as the embedding's part for a head.
+
+        A few models have larger heads than that; they say so.
+        """
+        arch = self._meta("general.architecture")
+        heads, kv_heads = c.llama_model_n_head(self._model), c.llama_model_n_head_kv(self._model)
+        usual = c.llama_model_n_embd(self._model) // max(heads, 1)
+        key, value = (int(self._meta(f"{arch}.attention.{each}_length") or usual) for each in ("key", "value"))
+        layers = int(c.llama_model_n_layer(self._model))
+        return max(layers * max(int(kv_heads), 1) * (key + value) * 2, 1)
 
     def _reason(self) -> str:
         return "; ".join(self._log.errors[:2]) or "it gives no reason"
@@ -142,21 +215,26 @@ class Llama:
     def warm_up(self) -> None:
         """Compute a few tokens of prompt and one of answer: what crashes at all crashes here."""
         token = max(c.llama_vocab_bos(self._vocab), 0)
-        self.decode([token] * 8, 0)
-        self.decode([token], 8)
-        c.llama_memory_clear(self._memory, True)
+        self.prefill(0, [token] * 8, 0, 1)
+        self.step([token], [8])
+        self.movable = with_streams(self.save(0), self.slots) is not None
+        self.cut(0, 0)
 
     def engine(self) -> Engine:
         """What computes: everything about it that an answer can depend on."""
         build = features()
-        layout = LAYOUT | {"extra_buffers": not self.safe_mode}
         return Engine(
-            mode="exact",
+            mode=self.mode,
             llama_cpp=build["version"],
             build=build["features"],
-            cpu=_cpu(),
+            cpu=cpu_name(),
             threads=self.threads,
-            layout=layout,
+            layout={
+                "kv_unified": False,
+                "flash_attention": self.flash_attention,
+                "extra_buffers": not self.safe_mode,
+            }
+            | (self.rules.plain() if self.mode == "exact" else {}),
             safe_mode=self.safe_mode,
             context=self.context,
             llguidance=metadata.version("llguidance"),
@@ -168,7 +246,7 @@ class Llama:
         description = ctypes.create_string_buffer(256)
         c.llama_model_desc(self._model, description, 256)
         special = c.LLAMA_TOKEN_ATTR_CONTROL | c.LLAMA_TOKEN_ATTR_UNKNOWN
-        controls = [t for t in range(self._n_vocab) if c.llama_vocab_get_attr(self._vocab, t) & special]
+        controls = [t for t in range(self.n_vocab) if c.llama_vocab_get_attr(self._vocab, t) & special]
         return Vocabulary(
             chat_template=template.decode("utf-8", "replace") if template else None,
             bos=self._text(c.llama_vocab_bos(self._vocab)),
@@ -208,7 +286,7 @@ class Llama:
                 return ctypes.string_at(self._piece, count)
             self._piece = ctypes.create_string_buffer(-count)
 
-    def begin(self, question: Question) -> Generation:
+    def begin(self, question: Question) -> Job:
         """Take a question. Raises EngineError when its prompt does not fit or its constraint cannot be followed."""
         ids = self.tokenize(question.segments)
         if not ids:
@@ -218,15 +296,54 @@ class Llama:
                 f"the prompt has {len(ids):,} tokens and leaves no room to answer in a context of {self.context:,}",
                 hint="Shorten it, or raise `context` in models.yaml",
             )
-        grammar = self.grammar(question.constraint) if question.constraint else None
-        return Generation(self, question, ids, grammar)
+        constraint = question.constraint
+        if constraint is not None and constraint.kind == "choices":
+            texts = [self._words_of(text) for text in constraint.value]
+            if sum(map(len, texts)) <= MAX_READ:
+                return Choosing(question, self._reading(ids, texts, question.top), constraint.value, self.piece)
+        grammar = self.grammar(constraint) if constraint else None
+        sampler = Sampler(question.options, question.seed)
+        return Drawing(Answer(question, ids, self, sampler, grammar))
+
+    def measure(self, asked: Measurement) -> Job:
+        """Take a measurement. Raises EngineError when a text does not fit, or is empty."""
+        ids = self.tokenize(asked.segments)
+        texts = [self._words_of(text) for text in asked.texts]
+        if not texts or not all(texts):
+            raise EngineError("there is a text without any token to score")
+        if not ids:
+            raise EngineError("there is nothing before the text: this model needs a prompt to begin from")
+        reading = self._reading(ids, texts, 0)
+        return Scoring(asked.model, asked.seq, reading, interactive=asked.interactive, prompt_tokens=len(ids))
+
+    def _reading(self, ids: Sequence[int], texts: Sequence[Sequence[int]], top: int) -> Reading:
+        reading = Reading(ids, texts, top)
+        if reading.longest > self.context:
+            raise EngineError(
+                f"prompt and text have {reading.longest:,} tokens, more than the context of {self.context:,}",
+                hint="Shorten them, or raise `context` in models.yaml",
+            )
+        return reading
+
+    def _words_of(self, text: str) -> list[int]:
+        """The tokens of a text within an answer, without the blank that some vocabularies put before every text."""
+        try:
+            wanted = text.encode()
+        except UnicodeEncodeError:
+            raise EngineError(f"a text holds half a character: {shorten(repr(text))}") from None
+        # In the second try, it is cut behind something that stays a token of its own.
+        for before in ("", "\n"):
+            ids, start = self._cut(before + text), len(self._cut(before))
+            if b"".join(map(self.piece, ids[start:])) == wanted:
+                return ids[start:]
+        raise EngineError("this model's tokens cannot spell one of the texts exactly")
 
     def grammar(self, constraint: Constraint) -> Grammar:
         """Follow a new answer along a constraint. Raises EngineError."""
         if self._grammars is None:
             from promptlab.engine.grammar import Grammars  # here because most workers never need it
 
-            tokens = range(self._n_vocab)
+            tokens = range(self.n_vocab)
             ends = [t for t in tokens if self.ends(t)]
             self._grammars = Grammars([self.piece(t) for t in tokens], ends, self._cut)
         return self._grammars.begin(constraint)
@@ -234,209 +351,164 @@ class Llama:
     def _cut(self, text: str) -> list[int]:
         return list(self._ids(Segment(text, control=False)))
 
-    def forget(self) -> None:
-        """Empty the cache."""
-        c.llama_memory_clear(self._memory, False)
-
-    def decode(self, ids: Sequence[int], position: int, *, logits: bool = True) -> None:
-        """Compute tokens at `position` and on; `logits` asks for those after the last. Raises EngineError."""
-        batch = self._batch
-        batch.n_tokens = len(ids)
-        for i, token in enumerate(ids):
-            batch.token[i] = token
-            batch.pos[i] = position + i
-            batch.n_seq_id[i] = 1
-            batch.seq_id[i][0] = 0
-            batch.logits[i] = logits and i == len(ids) - 1
-        code = c.llama_decode(self._context, batch)
-        if code:
-            raise EngineError(f"llama_decode failed with code {code} at position {position}: {self._reason()}")
-
-    def _logits(self) -> npt.NDArray[np.float32]:
-        """llama.cpp's own memory, until the next call of `decode`."""
-        pointer = c.llama_get_logits_ith(self._context, -1)
-        return np.ctypeslib.as_array(pointer, shape=(self._n_vocab,))
-
-    def allow(self, allowed: bytes) -> None:
-        """Make all tokens impossible whose bit is not set: the sampler draws from what is left."""
-        bits = np.unpackbits(np.frombuffer(allowed, np.uint8), count=self._n_vocab, bitorder="little")
-        self._logits()[bits == 0] = -np.inf
-
-    def logprobs(self) -> npt.NDArray[np.float32]:
-        """Log-probabilities of the next token, of length n_vocab, under the model itself: log-softmax of the logits."""
-        logits = self._logits()
-        highest = logits.max()
-        if not np.isfinite(highest):
-            raise EngineError("the model computes no probabilities: its logits are not finite numbers")
-        shifted = logits - highest
-        total = np.log(np.exp(shifted).sum(dtype=np.float64))
-        result: npt.NDArray[np.float32] = shifted - np.float32(total)
-        return result
-
     def ends(self, token: int) -> bool:
         """Whether a token ends the answer."""
         return bool(c.llama_vocab_is_eog(self._vocab, token))
 
-    def sampler(self, options: Options, seed: int, ids: Sequence[int]) -> Sampler:
-        """A sampler that has seen the end of the prompt."""
-        return Sampler(self._context, self._n_vocab, options, seed, ids[-PENALTY_WINDOW:])
+    # --- the device ---------------------------------------------------------------------------------------------------
+
+    def prefill(self, slot: int, tokens: Sequence[int], start: int, outputs: int) -> None:
+        """Compute tokens of one sequence from a position on; logits for the last `outputs` of them."""
+        first = len(tokens) - outputs
+        self._rows = []
+        self._decode([(token, start + i, slot, i >= first) for i, token in enumerate(tokens)])
+
+    def step(self, tokens: Sequence[int], positions: Sequence[int]) -> None:
+        """Compute one token of each of the sequences in the lowest slots, in calls as the rules want them."""
+        if self.rules.multiple > 1:
+            self._step_filled(tokens, positions)
+            return
+        most = self.rules.rows or len(tokens)
+        rows: list[Row] = []
+        for first in range(0, len(tokens), most):
+            part = slice(first, first + most)
+            self.decode(tokens[part], positions[part], first)
+            if len(tokens) > most:  # the next call writes where this one has
+                rows += [self._row(i).copy() for i in range(len(tokens[part]))]
+        self._rows = rows
+
+    def _step_filled(self, tokens: Sequence[int], positions: Sequence[int]) -> None:
+        """Compute a token for sequences that nobody asked for too, up to the number that a call must have."""
+        count = len(tokens)
+        spare = range(count, -(-count // self.rules.multiple) * self.rules.multiple)
+        # They are empty, or hold part of a prompt, which is longer than that when it is whole.
+        lengths = [c.llama_memory_seq_pos_max(self._memory, slot) + 1 for slot in spare]
+        self.decode([*tokens, *[0] * len(spare)], [*positions, *lengths])
+        for slot, length in zip(spare, lengths, strict=True):
+            if not self.cut(slot, length) and length:
+                raise EngineError("this model cannot forget a single token")
+
+    def decode(self, tokens: Sequence[int], positions: Sequence[int], first: int = 0) -> None:
+        """Compute one token of each of some neighbouring sequences in one call, with logits."""
+        self._rows = []
+        rows = enumerate(zip(tokens, positions, strict=True), first)
+        self._decode([(token, at, slot, True) for slot, (token, at) in rows])
+
+    def _decode(self, rows: Sequence[tuple[int, int, int, bool]]) -> None:
+        batch = self._batch
+        batch.n_tokens = len(rows)
+        token, pos, n_seq_id, seq_id, logits = batch.token, batch.pos, batch.n_seq_id, batch.seq_id, batch.logits
+        for i, row in enumerate(rows):
+            token[i], pos[i], n_seq_id[i] = row[0], row[1], 1
+            seq_id[i][0] = row[2]
+            logits[i] = row[3]
+        code = c.llama_decode(self._context, batch)
+        if code:
+            raise EngineError(f"llama_decode failed with code {code} at position {rows[0][1]}: {self._reason()}")
+
+    def row(self, index: int) -> Row:
+        """Logits by the token's place in the last step or part of a prompt, until the next one."""
+        return self._rows[index] if self._rows else self._row(index)
+
+    def _row(self, index: int) -> Row:
+        pointer = c.llama_get_logits_ith(self._context, index)
+        return np.ctypeslib.as_array(pointer, shape=(self.n_vocab,))
+
+    def cut(self, slot: int, length: int) -> bool:
+        """Forget all of a sequence from a position on; False when the model cannot, and all is forgotten."""
+        if c.llama_memory_seq_rm(self._memory, slot, length, -1):
+            return True
+        c.llama_memory_seq_rm(self._memory, slot, -1, -1)
+        return False
+
+    def move(self, source: int, target: int) -> None:
+        """Bring a sequence to another place; what it leaves is empty."""
+        if c.llama_memory_seq_pos_max(self._memory, source) < self.longest_kept:
+            self.restore(target, self.save(source))
+            self.cut(source, 0)
+            return
+        c.llama_memory_seq_rm(self._memory, target, -1, -1)
+        c.llama_memory_seq_cp(self._memory, source, target, -1, -1)
+        # Between streams it has only been noted what to copy: that is done at the next decode, so there is one now.
+        c.llama_memory_seq_rm(self._memory, source, -1, -1)
+        self._decode([(0, 0, source, True)])
+        self.cut(source, 0)
+
+    def can_cut(self, length: int, at: int) -> bool:
+        """Whether a state of so many tokens can be gone on from after `at` of them.
+
+        Of a layer with a sliding window, a state holds only what the next token will look at; and a recurrent model
+        knows only where it is.
+        """
+        if at == length:
+            return True
+        if c.llama_model_is_recurrent(self._model) or c.llama_model_is_hybrid(self._model):
+            return False
+        window = int(c.llama_model_n_swa(self._model))
+        return window <= 0 or length <= window
+
+    def save(self, slot: int) -> npt.NDArray[np.uint8]:
+        """Write down what was computed of a sequence."""
+        data = np.empty(c.llama_state_seq_get_size(self._context, slot), np.uint8)
+        written = c.llama_state_seq_get_data(self._context, _bytes(data), len(data), slot)
+        if written != len(data):
+            raise EngineError(f"llama.cpp cannot write down the state of a sequence: {self._reason()}")
+        return data
+
+    def restore(self, slot: int, data: npt.NDArray[np.uint8]) -> None:
+        """Put what was written down in a slot. Raises EngineError."""
+        c.llama_memory_seq_rm(self._memory, slot, -1, -1)
+        here = with_streams(data, self.slots) if self.movable else data
+        if here is None or not c.llama_state_seq_set_data(self._context, _bytes(here), len(here), slot):
+            raise EngineError(f"llama.cpp cannot go on from a state that it wrote down: {self._reason()}")
+
+
+def _bytes(data: npt.NDArray[np.uint8]) -> Any:
+    return data.ctypes.data_as(ctypes.POINTER(ctypes.c_uint8))
+
+
+_CANDIDATE = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
+"""`llama_token_data`."""
 
 
 class Sampler:
-    """llama.cpp's own samplers in llama.cpp's own order: penalties, top-k, top-p, min-p, temperature, draw."""
+    """llama.cpp's own samplers in llama.cpp's own order: top-k, top-p, min-p, temperature, draw.
 
-    def __init__(self, context: Any, n_vocab: int, options: Options, seed: int, recent: Sequence[int]) -> None:
-        self._context = context
+    They get only the candidates that top-k would leave: what is drawn is the same, and it takes a tenth of the time
+    with a large vocabulary. Penalties come before (`engine/sampling.py`).
+    """
+
+    def __init__(self, options: Options, seed: int) -> None:
+        self._greedy = options.temperature == 0
+        self._top_k = options.top_k
         self._chain = c.llama_sampler_chain_init(c.llama_sampler_chain_default_params())
-        if options.repeat_penalty != 1.0:
-            self._add(c.llama_sampler_init_penalties(n_vocab, PENALTY_WINDOW, options.repeat_penalty, 0.0, 0.0))
-        if options.temperature == 0:
-            self._add(c.llama_sampler_init_greedy())
-        else:
-            if options.top_k > 0:
-                self._add(c.llama_sampler_init_top_k(options.top_k))
-            self._add(c.llama_sampler_init_top_p(options.top_p, 1))
-            self._add(c.llama_sampler_init_min_p(options.min_p, 1))
-            self._add(c.llama_sampler_init_temp(options.temperature))
-            self._add(c.llama_sampler_init_dist(seed))
-        for token in recent:
-            c.llama_sampler_accept(self._chain, token)
+        if options.top_k > 0:
+            self._add(c.llama_sampler_init_top_k(options.top_k))
+        self._add(c.llama_sampler_init_top_p(options.top_p, 1))
+        self._add(c.llama_sampler_init_min_p(options.min_p, 1))
+        self._add(c.llama_sampler_init_temp(options.temperature))
+        self._add(c.llama_sampler_init_dist(seed))
 
     def _add(self, sampler: Any) -> None:
         c.llama_sampler_chain_add(self._chain, sampler)
 
-    def draw(self) -> int:
-        """Draw the next token."""
-        return int(c.llama_sampler_sample(self._chain, self._context, -1))
+    def draw(self, logits: Row) -> int:
+        """Draw a token."""
+        if self._greedy:
+            return int(logits.argmax())
+        few = sampling.most_likely(logits, self._top_k) if self._top_k > 0 else np.flatnonzero(logits > -np.inf)
+        candidates = np.zeros(len(few), _CANDIDATE)
+        candidates["id"] = few
+        candidates["logit"] = logits[few]
+        array = c.llama_token_data_array(
+            candidates.ctypes.data_as(ctypes.POINTER(c.llama_token_data)), len(few), -1, self._top_k > 0
+        )
+        c.llama_sampler_apply(self._chain, ctypes.byref(array))
+        return int(array.data[array.selected].id)
 
     def close(self) -> None:
         """Free it."""
         c.llama_sampler_free(self._chain)
-
-
-class Generation:
-    """The work on one sequence: first its prompt, a chunk at a time, then its answer, a token at a time."""
-
-    def __init__(self, llama: Llama, question: Question, ids: list[int], grammar: Grammar | None) -> None:
-        self.question = question
-        self.done = False
-        self._grammar = grammar
-        self._llama = llama
-        self._ids = ids
-        self._chunks = list(chunks(len(ids), CHUNK))
-        self._sampler = llama.sampler(question.options, question.seed, ids)
-        self._stream = TextStream(question.options.stop)
-        self._text: list[str] = []
-        self._tokens: list[int] = []
-        self._began = time.perf_counter()
-        self._ttft = self._prefill_s = self._decode_s = 0.0
-        llama.forget()
-
-    def started(self) -> Started:
-        """The event that comes first."""
-        return Started(self.question.seq, tuple(self._ids))
-
-    def advance(self) -> list[EngineEvent]:
-        """Do the next piece of work, and say what came of it. Raises EngineError."""
-        begun = time.perf_counter()
-        if self._complete():
-            return [self.end("stop")]  # from the start: only the empty text fits
-        if self._chunks:
-            start, end = self._chunks.pop(0)
-            self._llama.decode(self._ids[start:end], start, logits=not self._chunks)
-            self._prefill_s += time.perf_counter() - begun
-            return []
-        if self._tokens:
-            self._llama.decode(self._tokens[-1:], len(self._ids) + len(self._tokens) - 1)
-        event = self._draw()
-        now = time.perf_counter()
-        if len(self._tokens) == 1:
-            self._ttft = now - self._began
-        else:
-            self._decode_s += now - begun
-        reason = self._ended(event.id)
-        return [event, self.end(reason)] if reason else [event]
-
-    def _draw(self) -> Token:
-        if self._grammar is None:
-            token = self._sampler.draw()
-            return self._token(token, self._llama.logprobs())
-        logprobs = self._llama.logprobs()  # before the mask: they are the model's own
-        self._llama.allow(self._grammar.allowed)
-        token = self._sampler.draw()
-        if not self._llama.ends(token):
-            self._grammar.take(token)
-        return self._token(token, logprobs)
-
-    def _complete(self) -> bool:
-        return self._grammar is not None and self._grammar.complete
-
-    def _token(self, token: int, logprobs: npt.NDArray[np.float32]) -> Token:
-        self._tokens.append(token)
-        top = tuple(Alternative(i, exact(logprobs[i])) for i in most_likely(logprobs, self.question.top))
-        text = "" if self._llama.ends(token) else self._stream.feed(self._llama.piece(token))
-        self._text.append(text)
-        return Token(self.question.seq, token, text, exact(logprobs[token]), top)
-
-    def _ended(self, token: int) -> FinishReason | None:
-        if self._llama.ends(token) or self._stream.stopped or self._complete():
-            return "stop"
-        full = len(self._ids) + len(self._tokens) >= self._llama.context
-        return "length" if full or len(self._tokens) >= self.question.options.max_tokens else None
-
-    def end(self, reason: FinishReason) -> Answered:
-        """End the sequence, now or early."""
-        self.close()
-        self._text.append(self._stream.close())
-        after_first = max(len(self._tokens) - 1, 0)
-        rate = after_first / self._decode_s if after_first else 0.0
-        times = (round(t, 6) for t in (0.0, self._ttft, self._prefill_s, self._decode_s, rate))
-        usage = Usage(len(self._ids), 0, len(self._tokens))
-        return Answered(self.question.seq, "".join(self._text), reason, usage, Timings(*times))
-
-    def close(self) -> None:
-        """Free what it holds."""
-        if not self.done:
-            self.done = True
-            self._sampler.close()
-
-
-def chunks(count: int, size: int) -> Iterator[tuple[int, int]]:
-    """Cut `count` tokens into ranges of at most `size`; no range is a single token unless there is only one.
-
-    A single token takes another path through the kernels than several, so a lone last one would change the answer.
-    """
-    start = 0
-    while start < count:
-        end = min(start + size, count)
-        if count - end == 1:
-            end -= 1
-        yield start, end
-        start = end
-
-
-def most_likely(logprobs: npt.NDArray[np.float32], count: int) -> list[int]:
-    """The `count` most likely tokens, the first one first."""
-    if count <= 0:
-        return []
-    if count == 1:
-        return [int(logprobs.argmax())]
-    few = np.argpartition(logprobs, -count)[-count:]
-    return [int(i) for i in few[np.argsort(-logprobs[few], kind="stable")]]
-
-
-def exact(value: np.float32) -> float:
-    """A float whose text is the shortest that is still this float32."""
-    return float(str(max(value, LOWEST)))  # of a token that is impossible it is minus infinity, which JSON cannot say
-
-
-def _cpu() -> str:
-    """The processor's name, as far as the system tells."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
 
 
 def features() -> dict[str, str]:

@@ -1,82 +1,156 @@
-"""Which models are loaded: one worker process each, the cores shared in turns, deaths survived.
+"""Which models are loaded: one worker process each, while memory lasts; the cores shared in turns, deaths survived.
 
 The number of threads is a property of a model, never of what else runs, because an answer can depend on it. So models
 that run at once do not split the cores; they take turns of a few tokens each, and the pool hands the turns out.
+
+Before a model is loaded, `core.plan` says whether there is room. If not, models that nobody needs are taken out, the
+least recently used first; and where that is not enough, the load waits until others are done.
 """
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import json
-import os
 import queue
-import signal
-import subprocess
 import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from promptlab.core import plan
 from promptlab.core.chat import Segment
 from promptlab.core.events import Answered, EngineEvent, Failed, Failure, Loading, Measured, Ready, decode
 from promptlab.core.job import Model
-from promptlab.core.text import sanitize_line
+from promptlab.core.plan import Grant, Need
 from promptlab.engine.backend import Measurement, Question
+from promptlab.engine.machine import Known, Nothing, default_threads, loading_name
+from promptlab.engine.memory import Memory, SystemMemory
+from promptlab.engine.process import WorkerProcess, same_loading
+from promptlab.engine.protocol import ask_request, load_request, measure_request, plain
 from promptlab.errors import EngineError
-from promptlab.sandbox import absolute_paths
+
+__all__ = ["COMMAND", "CRASHES", "MAX_CRASHES", "Pool", "default_threads", "file_size"]
 
 COMMAND = (sys.executable, "-P", "-m", "promptlab.engine.worker")
 """-P keeps the working folder, which may be a stranger's library, off the import path."""
 CRASHES = frozenset({"SIGSEGV", "SIGILL", "SIGBUS", "SIGFPE", "SIGABRT"})
-"""How a worker dies of its own code. SIGKILL comes from outside, and trying again would not help."""
-STDERR_LINES = 20
+"""How a worker dies of its own code. SIGKILL comes from outside, and says nothing about the model."""
+MAX_CRASHES = 2
+"""A model whose worker crashes this often is set aside until the pool ends."""
 TOKENIZE_S = 60.0
-END_S = 2.0
-"""How long a worker may take to end by itself."""
+NOTHING = Grant(0, 0)
 
 
-def default_threads() -> int:
-    """One for each processor that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+def file_size(model: Model, path: Path) -> Need:
+    """What can be said of a model's need without reading its file."""
+    return Need(path.stat().st_size if path.is_file() else 0)
+
+
+@dataclass(slots=True)
+class _Entry:
+    """A model that somebody has asked for."""
+
+    model: Model
+    path: Path
+    need: Need
+    holds: int = 1
+    """How many need it: each `load` is one more, each `release` one less."""
+    used: int = 0
+    """When it was last of use, on the pool's own clock."""
+    grant: Grant = NOTHING
+    worker: WorkerProcess | None = None
+    """None while it waits for memory."""
+
+
+@dataclass(slots=True)
+class _Crashes:
+    """How often a model's worker has died of its own code."""
+
+    model: Model
+    path: Path
+    count: int = 0
 
 
 class Pool:
     """An engine (`engine.backend.Backend`) of llama.cpp workers."""
 
-    def __init__(self, command: Sequence[str] = COMMAND) -> None:
+    def __init__(
+        self,
+        command: Sequence[str] = COMMAND,
+        *,
+        needs: Callable[[Model, Path], Need] = file_size,
+        memory: Memory | None = None,
+        known: Known | None = None,
+    ) -> None:
+        """`needs` says what a model needs of memory, `memory` what there is. `needs` may raise EngineError.
+
+        `known` keeps what a worker has found out about a model, and what the next one need not try again.
+        """
+        self._known = known or Nothing()
         self._command = tuple(command)
+        self._needs = needs
+        self._memory = memory or SystemMemory()
         self._lock = threading.RLock()
         self._events: deque[EngineEvent] = deque()
         self._news = threading.Condition(self._lock)
-        self._workers: dict[str, _Worker] = {}
-        self._turns: deque[_Worker] = deque()
-        self._working: _Worker | None = None
+        self._entries: dict[str, _Entry] = {}
+        """In the order in which they were asked for."""
+        self._leaving: set[WorkerProcess] = set()
+        """Workers that are ending, and have not given back their memory yet."""
+        self._crashes: dict[str, _Crashes] = {}
+        self._safe: set[Path] = set()
+        """Files that loaded in safe mode only."""
+        self._clock = itertools.count(1)
+        self._turns: deque[WorkerProcess] = deque()
+        self._working: WorkerProcess | None = None
         """Whose turn it is."""
 
     def load(self, model: Model, path: Path) -> None:
-        """Start a worker for a model, or say `Ready` again if it has one."""
+        """Start a worker for a model as soon as there is room, or say `Ready` again if it has one."""
         with self._lock:
             # What was said of the model before, and heard by nobody, is not about this loading of it.
             self._events = deque(e for e in self._events if not _about(e, model.name))
-            outdated = [w for w in self._workers.values() if w.model.name == model.name and not w.fits(model, path)]
-            for old in outdated:
-                self._forget(old)
-            worker = self._workers.get(model.name)
-            if worker is None:
-                self._start(model, path, safe_mode=False)
-            elif worker.ready is not None:
-                self._tell(worker.ready)
-        for old in outdated:
-            old.close()
+            entry = self._entries.get(model.name)
+            if entry is not None and same_loading(entry.model, entry.path, model, path):
+                entry.holds += 1
+                self._touch(entry)
+                if entry.worker is not None and entry.worker.ready is not None:
+                    self._tell(entry.worker.ready)
+                return
+            outdated = self._forget(entry) if entry is not None else None
+        if outdated is not None:
+            outdated.close()
+        self._want(model, path)
+
+    def _want(self, model: Model, path: Path) -> None:
+        try:
+            with self._lock:
+                self._check_crashes(model, path)
+            need = self._needs(model, path)
+        except EngineError as error:
+            self._tell(Failed(model.name, None, Failure(type(error).__name__, str(error))))
+            return
+        with self._lock:
+            self._entries[model.name] = _Entry(model, path, need)
+            self._proceed()
+
+    def release(self, model: str) -> None:
+        """Need a model no more. What nobody needs may be taken out of memory; loading it is given up at once."""
+        with self._lock:
+            entry = self._entries.get(model)
+            if entry is None:
+                return
+            entry.holds = max(entry.holds - 1, 0)
+            if entry.holds == 0 and (entry.worker is None or entry.worker.ready is None):
+                self._evict(entry)
+            self._proceed()
 
     def ask(self, question: Question) -> None:
         """Hand a question to the model's worker."""
-        request = _ask(question)
+        request = ask_request(question)
         try:
             json.dumps(request["constraint"])
         except (TypeError, ValueError, RecursionError):  # a date that YAML made, a loop, endless nesting
@@ -87,16 +161,15 @@ class Pool:
 
     def measure(self, measurement: Measurement) -> None:
         """Hand a measurement to the model's worker."""
-        asked = measurement
-        request = {"segments": _plain(asked.segments), "texts": asked.texts, "interactive": asked.interactive}
-        self._put(asked.model, asked.seq, {"op": "measure", "seq": asked.seq, **request})
+        self._put(measurement.model, measurement.seq, measure_request(measurement))
 
     def _put(self, model: str, seq: int, request: Mapping[str, Any]) -> None:
         with self._lock:
-            worker = self._workers.get(model)
+            worker = self._worker(model)
             if worker is None:  # it has just died; its `Failed` is on its way, and this sequence's comes with it
                 self._tell(Failed(model, seq, Failure("WorkerDied", f"{model}: its worker is gone")))
                 return
+            self._touch(self._entries[model])
             worker.seqs.add(seq)
             worker.send(request)
             self._hand_out()
@@ -104,17 +177,17 @@ class Pool:
     def cancel(self, model: str, seq: int) -> None:
         """End a sequence early."""
         with self._lock:
-            worker = self._workers.get(model)
+            worker = self._worker(model)
             if worker is not None and seq in worker.seqs:
                 worker.send({"op": "cancel", "seq": seq})
 
     def tokenize(self, model: str, segments: Sequence[Segment]) -> tuple[int, ...]:
         """Ask a ready model for token ids. Raises EngineError when it is not there, or dies."""
         with self._lock:
-            worker = self._workers.get(model)
+            worker = self._worker(model)
             if worker is None:
                 raise EngineError(f"{model} is not loaded")
-            reply = worker.tokenize(_plain(segments))
+            reply = worker.tokenize(plain(segments))
         try:
             ids = reply.get(timeout=TOKENIZE_S)
         except queue.Empty:
@@ -133,8 +206,8 @@ class Pool:
     def close(self) -> None:
         """End every worker."""
         with self._lock:
-            workers = list(self._workers.values())
-            self._workers.clear()
+            workers = [*self._workers.values(), *self._leaving]
+            self._entries.clear()
             self._turns.clear()
         for worker in workers:
             worker.close()
@@ -146,12 +219,20 @@ class Pool:
 
     def pid(self, model: str) -> int | None:
         """The process of a model's worker."""
-        worker = self._workers.get(model)
+        worker = self._worker(model)
         return worker.pid if worker else None
+
+    @property
+    def _workers(self) -> dict[str, WorkerProcess]:
+        return {name: entry.worker for name, entry in self._entries.items() if entry.worker is not None}
+
+    def _worker(self, model: str) -> WorkerProcess | None:
+        entry = self._entries.get(model)
+        return entry.worker if entry is not None else None
 
     # --- called by the workers' reader threads -----------------------------------------------------------------------
 
-    def said(self, worker: _Worker, message: Mapping[str, Any]) -> None:
+    def said(self, worker: WorkerProcess, message: Mapping[str, Any]) -> None:
         """Take one message of a worker."""
         if message.get("event") == "turn":
             with self._lock:
@@ -160,46 +241,131 @@ class Pool:
         if message.get("event") == "tokenized":
             worker.tokenized(int(message["id"]), message["ids"])
             return
+        if message.get("event") == "found":
+            name = loading_name(worker.model, worker.path, safe_mode=worker.safe_mode)
+            self._known.put(name, message["found"])
+            return
         event = decode(message)
         with self._lock:
+            entry = self._entry(worker)
+            if entry is None:  # it is on its way out: nobody waits for what it says
+                return
+            self._touch(entry)
             if isinstance(event, Ready):
                 worker.ready = event
+                if worker.safe_mode:
+                    self._safe.add(worker.path)
             elif isinstance(event, Failed) and event.seq is None:
-                self._forget(worker)
+                self._evict(entry)
             elif isinstance(event, Answered | Measured | Failed) and event.seq is not None:
                 worker.seqs.discard(event.seq)
             self._tell(event)
+            if isinstance(event, Answered | Measured | Failed):
+                self._proceed()
 
-    def died(self, worker: _Worker, failure: Failure) -> None:
-        """A worker's output has ended."""
+    def died(self, worker: WorkerProcess, failure: Failure) -> None:
+        """A worker's output has ended, and so has its process."""
         with self._lock:
             worker.answer_nobody()
-            if self._workers.get(worker.model.name) is not worker:
+            self._leaving.discard(worker)
+            entry = self._entry(worker)
+            if entry is None:
                 self._turn_over(worker)
-                return
-            if worker.ready is None and failure.signal in CRASHES and not worker.safe_mode:
+            elif worker.ready is None and failure.signal in CRASHES and not worker.safe_mode:
                 # The default kernels crash on some machines (CONTRIBUTING, "The build"): try once more without them.
-                self._start(worker.model, worker.path, safe_mode=True)
-                return
-            self._forget(worker)
-            for seq in sorted(worker.seqs):
-                self._tell(Failed(worker.model.name, seq, failure))
-            self._tell(Failed(worker.model.name, None, failure))
+                entry.worker = None
+                self._start(entry, safe_mode=True)
+            else:
+                self._fail(entry, worker, failure)
+            self._proceed()
 
-    def _start(self, model: Model, path: Path, *, safe_mode: bool) -> None:
+    def _fail(self, entry: _Entry, worker: WorkerProcess, failure: Failure) -> None:
+        """Tell that a model has died: first its sequences, then itself."""
+        if failure.signal in CRASHES:
+            self._crashes.setdefault(entry.model.name, _Crashes(entry.model, entry.path)).count += 1
+        self._forget(entry)
+        self._leaving.discard(worker)
+        for seq in sorted(worker.seqs):
+            self._tell(Failed(entry.model.name, seq, failure))
+        self._tell(Failed(entry.model.name, None, failure))
+
+    def _check_crashes(self, model: Model, path: Path) -> None:
+        """Raises EngineError when a model has crashed too often, loaded as it is meant to be now."""
+        crashes = self._crashes.get(model.name)
+        if crashes is None:
+            return
+        if not same_loading(crashes.model, crashes.path, model, path):
+            del self._crashes[model.name]
+        elif crashes.count >= MAX_CRASHES:
+            raise EngineError(f"{model.name}: set aside after it crashed twice; see `promptlab doctor`")
+
+    # --- memory ------------------------------------------------------------------------------------------------------
+
+    def _proceed(self) -> None:
+        """Load what waits and has room now, in the order in which it was asked for."""
+        for entry in [e for e in self._entries.values() if e.worker is None]:
+            loaded = self._loaded()  # before the free memory: what a process takes in between is then not overlooked
+            verdict = plan.admit(entry.need, self._memory.available(), loaded)
+            if isinstance(verdict, plan.Load):
+                entry.grant = verdict.grant
+                self._start(entry, safe_mode=entry.path in self._safe)
+            elif self._leaving:
+                return  # there is more room when they have ended, and then this is called again
+            elif isinstance(verdict, plan.Never):
+                self._forget(entry)
+                self._tell(Failed(entry.model.name, None, Failure("EngineError", _shortage(entry, verdict.room))))
+            else:
+                for name in verdict.names if isinstance(verdict, plan.Evict) else ():
+                    self._evict(self._entries[name])
+                return
+
+    def _loaded(self) -> list[plan.Loaded]:
+        """What is in memory, the least recently used first."""
+        loaded = []
+        for entry in sorted(self._entries.values(), key=lambda e: e.used):
+            if (worker := entry.worker) is not None:
+                taken = self._memory.taken(worker.pid)
+                planned = entry.need.size(entry.grant)
+                idle = entry.holds == 0 and worker.ready is not None and not worker.busy
+                loaded.append(plan.Loaded(entry.model.name, planned, taken.rss, taken.private, idle))
+        return loaded
+
+    def _start(self, entry: _Entry, *, safe_mode: bool) -> None:
+        model = entry.model
+        found = self._known.get(loading_name(model, entry.path, safe_mode=safe_mode))
+        request = load_request(model, entry.path, entry.grant, safe_mode=safe_mode, found=found)
+        self._touch(entry)
         try:
-            self._workers[model.name] = _Worker(self, model, path, safe_mode=safe_mode)
+            entry.worker = WorkerProcess(self._command, self, model, entry.path, request)
             self._tell(Loading(model.name, 0.0))
         except OSError as error:
-            self._workers.pop(model.name, None)
+            self._forget(entry)
             failure = Failure("EngineError", f"{model.name}: its worker cannot be started: {error.strerror or error}")
             self._tell(Failed(model.name, None, failure))
 
-    def _forget(self, worker: _Worker) -> None:
-        self._workers.pop(worker.model.name, None)
-        self._turn_over(worker)
+    def _evict(self, entry: _Entry) -> None:
+        """Take a model out that nobody needs. Its worker has nothing to lose, so it is not asked."""
+        if (worker := self._forget(entry)) is not None:
+            worker.kill()
 
-    def _turn_over(self, worker: _Worker) -> None:
+    def _forget(self, entry: _Entry) -> WorkerProcess | None:
+        """Take an entry out; its worker, if it has one, has yet to end."""
+        self._entries.pop(entry.model.name, None)
+        if entry.worker is not None:
+            self._leaving.add(entry.worker)
+            self._turn_over(entry.worker)
+        return entry.worker
+
+    def _entry(self, worker: WorkerProcess) -> _Entry | None:
+        entry = self._entries.get(worker.model.name)
+        return entry if entry is not None and entry.worker is worker else None
+
+    def _touch(self, entry: _Entry) -> None:
+        entry.used = next(self._clock)
+
+    # --- turns -------------------------------------------------------------------------------------------------------
+
+    def _turn_over(self, worker: WorkerProcess) -> None:
         if self._working is worker:
             self._working = None
         self._hand_out()
@@ -211,157 +377,16 @@ class Pool:
                 self._turns.append(worker)
         while self._working is None and self._turns:
             worker = self._turns.popleft()
-            if worker.seqs and self._workers.get(worker.model.name) is worker:
+            if worker.seqs and self._entry(worker) is not None:
                 self._working = worker
                 worker.send({"op": "turn"})
 
 
-class _Worker:
-    """The parent's end of one worker process."""
-
-    def __init__(self, pool: Pool, model: Model, path: Path, *, safe_mode: bool) -> None:
-        self.model = model
-        self.path = path
-        self.safe_mode = safe_mode
-        self.ready: Ready | None = None
-        self.seqs: set[int] = set()
-        """Sequences asked for and not ended."""
-        self._pool = pool
-        self._stderr: deque[str] = deque(maxlen=STDERR_LINES)
-        self._replies: dict[int, queue.SimpleQueue[list[int] | None]] = {}
-        self._ids = itertools.count()
-        self._process = subprocess.Popen(
-            pool._command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=environment(),
-            cwd="/",
-            start_new_session=True,  # Ctrl+C in the terminal is for the parent
-        )
-        self.pid = self._process.pid
-        self._listener = self._thread(self._listen_stderr)
-        self._thread(self._listen)
-        self.send(
-            {
-                "op": "load",
-                "model": model.name,
-                "path": str(path),
-                "context": model.context,
-                "threads": model.threads or default_threads(),
-                "mode": model.mode,
-                "layout": dict(model.layout),
-                "safe_mode": safe_mode,
-            }
-        )
-
-    def send(self, request: Mapping[str, Any]) -> None:
-        """Write a request; a worker that has died takes none, and its reader thread tells."""
-        assert self._process.stdin is not None
-        with contextlib.suppress(OSError, ValueError):
-            self._process.stdin.write(json.dumps(request).encode() + b"\n")
-            self._process.stdin.flush()
-
-    def tokenize(self, segments: list[list[Any]]) -> queue.SimpleQueue[list[int] | None]:
-        """Ask for token ids; they, or None if the worker dies, come through the queue."""
-        number = next(self._ids)
-        reply = self._replies[number] = queue.SimpleQueue()
-        self.send({"op": "tokenize", "id": number, "segments": segments})
-        return reply
-
-    def answer_nobody(self) -> None:
-        """Tell whoever waits for token ids that none will come. Called with the pool's lock held."""
-        while self._replies:
-            self._replies.popitem()[1].put(None)
-
-    def fits(self, model: Model, path: Path) -> bool:
-        """Whether this is the model that is meant, loaded as it is meant to be."""
-        return self.path == path and all(
-            getattr(self.model, each) == getattr(model, each)
-            for each in ("sha256", "context", "threads", "mode", "layout")
-        )
-
-    def tokenized(self, number: int, ids: list[int]) -> None:
-        """Hand token ids to whoever asked for them."""
-        self._replies.pop(number).put(ids)
-
-    def close(self) -> None:
-        """End the process: it does so by itself when its input closes."""
-        self._close_input()
-        try:
-            self._process.wait(END_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-
-    def _close_input(self) -> None:
-        assert self._process.stdin is not None
-        with contextlib.suppress(OSError):  # what was not yet written to a dead process cannot be
-            self._process.stdin.close()
-
-    def _thread(self, target: Callable[[], None]) -> threading.Thread:
-        thread = threading.Thread(target=target, daemon=True, name=f"{self.model.name} {target.__name__}")
-        thread.start()
-        return thread
-
-    def _listen(self) -> None:
-        assert self._process.stdout is not None
-        try:
-            for line in self._process.stdout:
-                self._pool.said(self, json.loads(line))
-        except (ValueError, KeyError) as error:
-            self._stderr.append(f"broke the protocol: {error}")
-            self._process.kill()
-        self._process.stdout.close()
-        self._process.wait()
-        self._close_input()
-        self._listener.join(END_S)
-        self._pool.died(self, self._failure(self._process.returncode))
-
-    def _listen_stderr(self) -> None:
-        assert self._process.stderr is not None
-        with self._process.stderr as lines:
-            for line in lines:
-                self._stderr.append(sanitize_line(line.decode("utf-8", "replace").rstrip()))
-
-    def _failure(self, code: int) -> Failure:
-        name = self.model.name
-        if code >= 0:
-            return Failure("WorkerDied", f"{name}: its worker ended with exit code {code}", None, tuple(self._stderr))
-        died = signal.Signals(-code).name if -code in {*signal.Signals} else f"signal {-code}"
-        cause = f"{name}: its worker was killed by {died}"
-        if died == "SIGKILL":
-            cause += " (perhaps by the system, for want of memory)"
-        elif self.ready is None and self.safe_mode:
-            cause += " while it loaded, in safe mode too; `promptlab doctor` says more"
-        return Failure("WorkerDied", cause, died, tuple(self._stderr))
-
-
-def environment() -> dict[str, str]:
-    """The environment of a worker."""
-    # How long OpenMP's threads spin at a barrier before they sleep. Measured with both default models: longer gives up
-    # to 10 % more tokens a second on an idle machine, and 3 to 10 times fewer where anything else wants a core.
-    return {"GOMP_SPINCOUNT": "1000"} | absolute_paths(os.environ) | {"PYTHONUTF8": "1"}
+def _shortage(entry: _Entry, room: int) -> str:
+    cure = "Lower its `context` in models.yaml or take a smaller model; `promptlab models plan` shows the numbers"
+    return f"{plan.shortage(entry.model.name, entry.need, room)}. {cure}"
 
 
 def _about(event: EngineEvent, model: str) -> bool:
     """Whether an event is about a model as a whole."""
     return isinstance(event, Loading | Ready | Failed) and event.model == model and getattr(event, "seq", None) is None
-
-
-def _ask(question: Question) -> dict[str, Any]:
-    constraint = question.constraint
-    return {
-        "op": "ask",
-        "seq": question.seq,
-        "segments": _plain(question.segments),
-        "options": question.options.plain(),
-        "seed": question.seed,
-        "top": question.top,
-        "interactive": question.interactive,
-        "constraint": {"kind": constraint.kind, "value": constraint.value} if constraint else None,
-    }
-
-
-def _plain(segments: Sequence[Segment]) -> list[list[Any]]:
-    return [[s.text, s.control] for s in segments]

@@ -2,15 +2,18 @@
 
 It reads requests and writes events, a JSON line each:
 
-    {"op": "load", "model": …, "path": …, "context": …, "threads": …, "safe_mode": …}     once, first
+    {"op": "load", "model": …, "path": …, "context": …, "threads": …, "safe_mode": …,
+     "mode": …, "layout": {…}, "kv_bytes": null | …, "shelf_bytes": …,
+     "found": null | {…}}                            once, first; "ready" tells what was found, if it was not known
     {"op": "ask", "seq": …, "segments": [[text, control], …], "options": {…}, "seed": …, "top": …,
-     "constraint": null | {"kind": …, "value": …}}
+     "constraint": null | {"kind": …, "value": …}, "interactive": …}
+    {"op": "measure", "seq": …, "segments": …, "texts": […], "interactive": …}
     {"op": "cancel", "seq": …}
     {"op": "tokenize", "id": …, "segments": …}       answered by {"event": "tokenized", "id": …, "ids": […]}
     {"op": "turn"}                                   answered by {"event": "turn"} when the turn is over
 
-Every sequence has a number, and events of several may mix, so batching needs no other protocol. The worker computes
-only during its turn, so that models side by side share the cores without splitting threads. It ends when its input
+Every sequence has a number, and events of several mix, as `engine/batch.py` advances them. The worker computes only
+during its turn, so that models side by side share the cores without splitting threads. It ends when its input
 closes.
 """
 
@@ -23,17 +26,20 @@ import sys
 import threading
 import time
 import traceback
-from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from promptlab.core.chat import Segment
 from promptlab.core.constraint import Constraint
-from promptlab.core.events import Answered, EngineEvent, Failed, Failure, Loading, Ready, Timings, Usage, encode
+from promptlab.core.events import EngineEvent, Failed, Failure, Loading, Ready, encode
 from promptlab.core.options import Options
-from promptlab.engine.backend import Question
-from promptlab.engine.llama import Generation, Llama, Log
+from promptlab.engine.backend import Measurement, Question
+from promptlab.engine.batch import Batch
+from promptlab.engine.llama import Llama, Log
+from promptlab.engine.rules import read_found
+from promptlab.engine.shelf import Shelf
+from promptlab.engine.work import Job
 from promptlab.errors import EngineError
 
 TURN_S = 0.05
@@ -48,8 +54,7 @@ class Worker:
         self._out = out
         self._model = ""
         self._llama: Llama
-        self._waiting: deque[Question] = deque()
-        self._running: Generation | None = None
+        self._batch: Batch
 
     def serve(self) -> None:
         """Load the model, then answer until the process ends."""
@@ -72,10 +77,26 @@ class Worker:
             safe_mode=request["safe_mode"],
             log=Log(),
             progress=self._progress,
+            mode=request["mode"],
+            layout=request["layout"],
+            kv_bytes=request["kv_bytes"],
         )
         self._llama.warm_up()
+        exact, threads = request["mode"] == "exact", request["threads"]
+        if exact:
+            self._keep_to_rules(request)
+        shelf = Shelf(request["shelf_bytes"])
+        rules = self._llama.rules
+        self._batch = Batch(self._llama, self._model, exact=exact, rules=rules, shelf=shelf, threads=threads)
         loaded = time.perf_counter() - begun
         self._say(Ready(self._model, self._llama.engine(), self._llama.vocabulary(), round(loaded, 6)))
+
+    def _keep_to_rules(self, request: Mapping[str, Any]) -> None:
+        found = read_found(request["found"])
+        if found is None:
+            found = self._llama.try_rules()
+            self._write({"event": "found", "found": found.plain()})
+        self._llama.keep_to(found, wide=bool(request["layout"].get("wide")))
 
     def _progress(self, fraction: float) -> None:
         if fraction - self._said >= 0.02 or fraction >= 1.0:
@@ -85,9 +106,11 @@ class Worker:
     def _take(self, request: Mapping[str, Any]) -> None:
         match request["op"]:
             case "ask":
-                self._waiting.append(_question(self._model, request))
+                self._begin(request["seq"], lambda: self._llama.begin(_question(self._model, request)))
+            case "measure":
+                self._begin(request["seq"], lambda: self._llama.measure(_measurement(self._model, request)))
             case "cancel":
-                self._cancel(request["seq"])
+                self._tell(self._batch.cancel(request["seq"]))
             case "tokenize":
                 ids = self._llama.tokenize(_segments(request))
                 self._write({"event": "tokenized", "id": request["id"], "ids": ids})
@@ -98,46 +121,22 @@ class Worker:
     def _turn(self) -> None:
         """Work until the turn is over or there is nothing to do, but take requests between two pieces of work."""
         over = time.perf_counter() + TURN_S
-        while time.perf_counter() < over and self._work():
+        while time.perf_counter() < over and self._batch.busy:
+            self._tell(self._batch.advance())
             while not self._requests.empty():
                 self._take(self._requests.get())
 
-    def _work(self) -> bool:
-        """Do one piece of work; False when there is none."""
-        if self._running is None and not self._begin():
-            return bool(self._waiting)
-        assert self._running is not None
-        seq = self._running.question.seq
+    def _begin(self, seq: int, begin: Callable[[], Job]) -> None:
         try:
-            for event in self._running.advance():
-                self._say(event)
+            self._batch.add(begin())
         except EngineError as error:
-            self._running.close()
             self._say(Failed(self._model, seq, _failure(error)))
-        if self._running.done:
-            self._running = None
-        return True
 
-    def _begin(self) -> bool:
-        if not self._waiting:
-            return False
-        question = self._waiting.popleft()
-        try:
-            self._running = self._llama.begin(question)
-        except EngineError as error:
-            self._say(Failed(self._model, question.seq, _failure(error)))
-            return False
-        self._say(self._running.started())
-        return True
-
-    def _cancel(self, seq: int) -> None:
-        if self._running is not None and self._running.question.seq == seq:
-            self._say(self._running.end("cancelled"))
-            self._running = None
-            return
-        for question in [q for q in self._waiting if q.seq == seq]:
-            self._waiting.remove(question)
-            self._say(Answered(seq, "", "cancelled", Usage(0, 0, 0), Timings(0.0, 0.0, 0.0, 0.0, 0.0)))
+    def _tell(self, events: Sequence[EngineEvent]) -> None:
+        """Write some events at once: whoever reads them wakes up once."""
+        if events:
+            self._out.write(b"".join(json.dumps(encode(event)).encode() + b"\n" for event in events))
+            self._out.flush()
 
     def _say(self, event: EngineEvent) -> None:
         self._write(encode(event))
@@ -150,7 +149,12 @@ class Worker:
 def _question(model: str, request: Mapping[str, Any]) -> Question:
     options = Options(**{**request["options"], "stop": tuple(request["options"]["stop"])})
     constraint = Constraint(**request["constraint"]) if request["constraint"] else None
-    return Question(model, request["seq"], _segments(request), options, request["seed"], request["top"], constraint)
+    how = (options, request["seed"], request["top"], constraint, request["interactive"])
+    return Question(model, request["seq"], _segments(request), *how)
+
+
+def _measurement(model: str, request: Mapping[str, Any]) -> Measurement:
+    return Measurement(model, request["seq"], _segments(request), tuple(request["texts"]), request["interactive"])
 
 
 def _segments(request: Mapping[str, Any]) -> tuple[Segment, ...]:

@@ -65,6 +65,11 @@ _Source = Annotated[
 ]
 
 
+class _Layout(_Strict):
+    wide: bool = False
+    flash_attention: bool = False
+
+
 class _Entry(_Strict):
     """What may stand in an entry. Values left out get the defaults of `Model`, so those here are never seen."""
 
@@ -77,6 +82,8 @@ class _Entry(_Strict):
     options: dict[str, Any] = {}
     chat_template: Literal["plain"] | None = None
     threads: int | None = Field(None, ge=1, le=256)
+    mode: Literal["exact", "fast"] = "exact"
+    layout: _Layout = Field(default_factory=lambda: _Layout())
     default: bool = False
     tags: list[str] = []
 

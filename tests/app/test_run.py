@@ -253,3 +253,38 @@ def test_typed_values_are_read_by_the_type_of_the_input(lab: Lab) -> None:
     assert run.jobs[0].inputs == {"n": 3}
     run = prepare(lab, request(inputs={"topic": Typed("3")}))
     assert run.jobs[0].inputs["topic"] == "3"
+
+
+# --- what the engine is told about who is needed
+
+
+def test_a_model_is_released_after_its_last_job(lab: Lab, engine: FakeEngine) -> None:
+    run = prepare(lab, request(models=("alpha", "beta"), samples=2))
+    open_ = {"alpha": 2, "beta": 2}
+    for event in run.events():
+        if isinstance(event, Finished):
+            open_[event.record.model.name] -= 1
+        assert sorted(engine.released) == [name for name, count in open_.items() if count == 0]
+    assert sorted(engine.released) == ["alpha", "beta"]
+
+
+def test_a_run_that_nobody_follows_to_its_end_needs_its_models_no_more(lab: Lab, engine: FakeEngine) -> None:
+    events = prepare(lab, request(models=("alpha", "beta"))).events()
+    next(events)
+    assert engine.released == []
+    events.close()  # type: ignore[attr-defined]
+    assert engine.released == ["alpha", "beta"]
+
+
+def test_a_model_that_was_not_loaded_is_not_released(lab: Lab, engine: FakeEngine) -> None:
+    from promptlab.files.models import present
+
+    path = present(lab.models["alpha"])
+    assert path is not None
+    path.unlink()
+    run = prepare(lab, request(models=("beta",)))
+    records(run)
+    cancelled = prepare(lab, request(models=("beta",)))
+    cancelled.cancel()
+    records(cancelled)
+    assert engine.released == ["beta"]

@@ -56,6 +56,7 @@ CONSTRAINTS: list[tuple[str, Constraint | None]] = [
     ("choices=('yes', 'no'), temperature=0", CHOICES),
     ("choices=words", CHOICES),
     ("regex='[0-9]{4}'", Constraint("regex", "[0-9]{4}")),
+    (r"""grammar='root ::= "a\\n" | [0-9]'""", Constraint("grammar", r'root ::= "a\n" | [0-9]')),
     ("schema={'type': 'integer', 'minimum': 3}", Constraint("schema", {"type": "integer", "minimum": 3})),
     ("schema={'name': 'string', 'age?': 'integer'}", Constraint("schema", OBJECT)),
     ("schema='any'", Constraint("schema", {})),
@@ -84,6 +85,10 @@ BAD_CONSTRAINTS = [
     ("regex='(?<!a)b'", "regex cannot look ahead or behind"),
     (r"regex='(a)\\1'", "regex cannot "),
     ("regex='(?P<x>a)(?P=x)'", "regex cannot "),
+    ("grammar=5", "grammar wants the text of a GBNF grammar, such as 'root ::= [0-9]+'; got 5"),
+    ("grammar='root ::= x'", "grammar, line 1, column 10: there is no rule 'x'"),
+    ("grammar='x ::= [a]'", "grammar has no rule `root`"),
+    ("grammar='root ::= [a]', schema='any'", "schema= and grammar= exclude each other"),
     ("schema=5", "schema: "),
     ("schema='whole'", "schema: 'whole' is not a type"),
     ("schema={'a': 'whole'}", "schema: "),
@@ -104,6 +109,7 @@ def test_the_same_key_twice() -> None:
 ANSWERS: list[tuple[str, str, Any]] = [
     ("choices=['yes', 'no']", "yes", "yes"),
     ("regex='[0-9]+'", "42", "42"),
+    ("grammar='root ::= [0-9]+ [a-c]?'", "42b", "42b"),
     ("schema={'name': 'string', 'age?': 'integer'}", '{"name": "Ada", "age": null}', {"name": "Ada", "age": None}),
     ("schema={'type': 'array'}", "[1, 2.5]", [1, 2.5]),
     ("schema='any'", '"x"', "x"),
@@ -134,6 +140,8 @@ def test_an_answer_becomes_a_value(tag: str, text: str, value: Any) -> None:
 BAD_ANSWERS = [
     ("choices=['yes', 'no']", "ye", "is none of the choices: 'ye'"),
     ("regex='[0-9]{4}'", "12", "does not match '[0-9]{4}': '12'"),
+    ("grammar='root ::= [0-9]{4}'", "12", "ends too early for its grammar: '12'"),
+    ("grammar='root ::= [0-9]{4}'", "12a4", "leaves its grammar at character 3: '12a4'"),
     ("schema={'type': 'array'}", "[1, 2", "is not JSON: '[1, 2'"),
     ("schema={'type': 'array'}", "[NaN]", "is not JSON: '[NaN]'"),
     ("schema={'type': 'array'}", "{}", "does not fit its schema: {} is not of type 'array'"),
@@ -186,6 +194,8 @@ OUTPUTS: list[tuple[str, str, list[str], Any]] = [
     ("output: {schema: {a: integer}}", "{% return {'a': 1} %}", [], {"a": 1}),
     ("output: {schema: integer}", "q{% generate g %}{% return g | length %}", ["four"], 4),
     ("output: text", "q", ["x"], "x"),
+    ("output:\n  grammar: |\n    root ::= [a-c]+\n", "q", ["abc"], "abc"),
+    ("output: {grammar: 'root ::= [a-c]+'}", "q{% generate g %}{% return g ~ 'a' %}", ["abc"], "abca"),
 ]
 
 
@@ -199,10 +209,31 @@ def test_what_is_returned_must_be_what_output_says() -> None:
     assert told == "p.jinja: the output does not fit its schema: ['a']: 'x' is not of type 'integer'"
 
 
+def test_what_is_returned_must_fit_the_grammar_of_output() -> None:
+    front = "output: {grammar: 'root ::= [a-c]+'}"
+    assert error(make("{% return 'abd' %}", front)) == "p.jinja: the output leaves its grammar at character 3: 'abd'"
+    assert error(make("{% return 5 %}", front)) == "p.jinja: the output is no text: 5"
+
+
+def test_the_grammar_of_output_holds_for_the_last_generation() -> None:
+    front = "output:\n  grammar: |\n    root ::= [a-c]+\n"
+    assert ask(make("q", front)).constraint == Constraint("grammar", "root ::= [a-c]+\n")
+
+
+def test_a_grammar_may_stand_in_a_set_block() -> None:
+    body = '{% set g %}\nroot ::= "a\\n"\n  "b"{1,2} # }\n{% endset %}' + U + "q" + A + "{% generate x grammar=g %}"
+    told = error(make(body))
+    assert told.endswith(": grammar, line 2, column 3: here a rule begins, with its name")
+    made = make(body.replace('\\n"\n', '\\n"'))
+    assert ask(made).constraint == Constraint("grammar", 'root ::= "a\\n"  "b"{1,2} # }\n')
+    assert end(made, "a\nbb").output == "a\nbb"
+
+
 @pytest.mark.parametrize(
     ("front", "shown"),
     [
         ("output: text", "p() -> text"),
+        ("output: {grammar: 'root ::= [a]'}", "p() -> text"),
         ("output: json", "p() -> json"),
         ("output: {schema: {type: array, items: {type: string}}}", "p() -> array of string"),
         (YES_NO, 'p() -> "yes" | "no"'),

@@ -112,6 +112,7 @@ def test_line_ends_and_a_byte_order_mark_make_no_difference(source: str) -> None
     assert ask == Ask("output", (Message("user", "x"),), prompt.options)
 
 
+NO_OUTPUT = "2:1: output is `text`, `json`, {choices: [a, b]}, {schema: {…}} or {grammar: …}"
 BAD = [
     ("a", "2:1: the front matter is a mapping: `description: …`, `inputs: …`"),
     ("- a", "2:1: the front matter is a mapping: `description: …`, `inputs: …`"),
@@ -121,10 +122,10 @@ BAD = [
     ),
     ("description: [x]", "2:1: description is a text"),
     ("description:", "2:1: description is a text"),
-    ("output: number", "2:1: output is `text`, `json`, {choices: [a, b]} or {schema: {…}}"),
-    ("output:", "2:1: output is `text`, `json`, {choices: [a, b]} or {schema: {…}}"),
-    ("output: {regex: a}", "2:1: output is `text`, `json`, {choices: [a, b]} or {schema: {…}}"),
-    ("output: {choices: [a], schema: {}}", "2:1: output is `text`, `json`, {choices: [a, b]} or {schema: {…}}"),
+    ("output: number", NO_OUTPUT),
+    ("output:", NO_OUTPUT),
+    ("output: {regex: a}", NO_OUTPUT),
+    ("output: {choices: [a], schema: {}}", NO_OUTPUT),
     ("output: {choices: [1]}", "2:10: output: choices wants a list of texts, such as ['yes', 'no']; got [1]"),
     ("output:\n  choices: []", "3:3: output: choices wants a list of texts, such as ['yes', 'no']; got []"),
     ("output: {schema: []}", "2:10: output: a type is a word (string, integer, …) or a mapping"),

@@ -79,6 +79,7 @@ SHAPE = st.sampled_from(
         " schema={'type': 'integer'}",
         " schema={'a': 'string', 'b?': 'boolean'}",
         " regex='[ab]+'",
+        " grammar='root ::= [ab] root?'",
     ]
 )
 LEAD = st.sampled_from(
@@ -136,7 +137,7 @@ class Luck:
                 return str(number)
             case Constraint(kind="schema"):
                 return json.dumps({"a": self.texts[index % len(self.texts)], "b": None})
-            case Constraint(kind="regex"):
+            case Constraint(kind="regex" | "grammar"):
                 return "ab"[number % 2] * (number + 1)
         return self.texts[index % len(self.texts)]
 

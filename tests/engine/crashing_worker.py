@@ -8,14 +8,14 @@ from collections.abc import Sequence
 
 from promptlab.engine import llama, worker
 
-honest = llama.Llama.decode
+honest = llama.Llama.prefill
 
 
-def decode(self: llama.Llama, ids: Sequence[int], position: int, *, logits: bool = True) -> None:
+def prefill(self: llama.Llama, slot: int, tokens: Sequence[int], start: int, outputs: int) -> None:
     if not self.safe_mode:
         os.kill(os.getpid(), signal.SIGSEGV)
-    honest(self, ids, position, logits=logits)
+    honest(self, slot, tokens, start, outputs)
 
 
-llama.Llama.decode = decode  # type: ignore[method-assign]
+llama.Llama.prefill = prefill  # type: ignore[method-assign]
 worker.main()

@@ -1,4 +1,7 @@
-"""A worker without a model: it speaks the protocol of `engine/worker.py` and does what its first argument says."""
+"""A worker without a model: it speaks the protocol of `engine/worker.py` and does what its first argument says.
+
+`answer` for all models alike, or `a=answer,b=crash-in-answer` for each its own; one that is not named answers.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ def say(message: dict[str, Any]) -> None:
     print(json.dumps(message), flush=True)
 
 
-def ready(model: str, safe_mode: bool) -> None:
+def ready(load: dict[str, Any]) -> None:
     engine = {
         "mode": "exact",
         "llama_cpp": "0",
@@ -22,22 +25,25 @@ def ready(model: str, safe_mode: bool) -> None:
         "cpu": "",
         "threads": 1,
         "layout": {},
-        "safe_mode": safe_mode,
+        "safe_mode": load["safe_mode"],
     }
     words: dict[str, Any] = {"chat_template": None, "bos": "", "eos": "", "control_tokens": []}
-    say({"event": "ready", "model": model, "engine": engine, "vocabulary": words, "load_s": 0.0})
+    words["description"] = f"{load['kv_bytes']} {load['shelf_bytes']}"
+    say({"event": "ready", "model": load["model"], "engine": engine, "vocabulary": words, "load_s": 0.0})
 
 
-def answer(seq: int, text: str) -> None:
+def answer(seq: int, text: str, reason: str = "stop") -> None:
     say({"event": "started", "seq": seq, "prompt_ids": [1, 2]})
     say({"event": "token", "seq": seq, "id": 7, "text": text, "logprob": -0.5, "top": [{"id": 7, "logprob": -0.5}]})
     times = {"load_s": 0.0, "ttft_s": 0.0, "prefill_s": 0.0, "decode_s": 0.0, "tokens_per_s": 0.0}
     usage = {"prompt_tokens": 2, "cached_tokens": 0, "completion_tokens": 1}
-    say({"event": "answered", "seq": seq, "text": text, "finish_reason": "stop", "usage": usage, "timings": times})
+    say({"event": "answered", "seq": seq, "text": text, "finish_reason": reason, "usage": usage, "timings": times})
 
 
 def main(what: str) -> None:
     load = json.loads(sys.stdin.readline())
+    if "=" in what:
+        what = dict(part.split("=") for part in what.split(",")).get(load["model"], "answer")
     print("last words", file=sys.stderr, flush=True)
     if what == "crash-unless-safe" and not load["safe_mode"]:
         os.kill(os.getpid(), signal.SIGSEGV)
@@ -47,13 +53,19 @@ def main(what: str) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
     if what == "exit-3":
         sys.exit(3)
+    if what == "load-for-ever":
+        sys.stdin.read()
     if what == "garbage":
         print("this is not JSON", flush=True)
         time.sleep(60)
     if what == "unknown-event":
         say({"event": "surprise"})
         time.sleep(60)
-    ready(load["model"], load["safe_mode"])
+    if what == "refuse":
+        failure = {"type": "EngineError", "message": "no such architecture"}
+        say({"event": "failed", "model": load["model"], "seq": None, "failure": failure})
+        sys.stdin.read()
+    ready(load)
     waiting: list[int] = []
     for line in sys.stdin:
         request = json.loads(line)
@@ -65,6 +77,13 @@ def main(what: str) -> None:
             for seq in waiting:
                 if what == "die-in-answer":
                     os.kill(os.getpid(), signal.SIGKILL)
+                if what == "crash-in-answer":
+                    os.kill(os.getpid(), signal.SIGSEGV)
+                if what == "answer-when-cancelled":
+                    while json.loads(sys.stdin.readline()) != {"op": "cancel", "seq": seq}:
+                        pass
+                    answer(seq, "", "cancelled")
+                    continue
                 answer(seq, f"{load['model']} {seq}")
             waiting.clear()
             say({"event": "turn"})

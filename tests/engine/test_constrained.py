@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, get_args
 
 import jsonschema
@@ -13,9 +15,11 @@ import pytest
 
 from promptlab.core.chat import Segment
 from promptlab.core.constraint import Constraint, Kind, check_constraint, read_answer
-from promptlab.core.events import Answered, EngineEvent, Failed, Token
+from promptlab.core.events import Answered, EngineEvent, Failed, Measured, Token
+from promptlab.core.gbnf.match import misfit
 from promptlab.core.options import Options
-from promptlab.engine.backend import Question
+from promptlab.engine.backend import Measurement, Question
+from tests.core.test_gbnf import ARITHMETIC, CHESS, JSON, LIST
 from tests.engine.test_llama import GEMMA, SMOL, Bench
 
 pytestmark = pytest.mark.model
@@ -185,6 +189,44 @@ def test_a_regex_that_only_the_empty_text_matches_ends_at_once(bench: Bench) -> 
     assert (answered.text, answered.finish_reason, answered.usage.completion_tokens) == ("", "stop", 0)
 
 
+# --- grammars --------------------------------------------------------------------------------------------------------
+
+MATCH = r"""
+root  ::= pair{2}
+pair  ::= move ", " move "\n"
+move  ::= [NBKQR]? [a-h] [1-8] [+#]? | "O-O" "-O"?
+"""
+SUMS = r"""
+root ::= sum " = " [0-9]{1,3} "\n"
+sum  ::= part ([-+*/] part){0,2}
+part ::= [0-9]{1,2} | "(" sum ")"
+"""
+
+
+@pytest.mark.parametrize("model", [SMOL, GEMMA])
+@pytest.mark.parametrize("grammar", [MATCH, SUMS, 'root ::= [a-z]{2,6} "end" | "(" root ")"'], ids=range(3))
+def test_the_whole_answer_fits_its_grammar(bench: Bench, model: str, grammar: str) -> None:
+    drawn = [answer(bench, model, "grammar", grammar, HOT, seed=seed) for seed in range(3)]
+    ended = [each for each in drawn if each.finish_reason == "stop"]
+    assert ended
+    assert all(read_answer(each.text, Constraint("grammar", grammar)) == each.text for each in ended)
+    assert len({each.text for each in drawn}) > 1
+
+
+@pytest.mark.parametrize("model", [SMOL, GEMMA])
+@pytest.mark.parametrize("grammar", [LIST, ARITHMETIC, CHESS, JSON], ids=["list", "arithmetic", "chess", "json"])
+def test_the_grammars_of_llama_cpp_are_kept_to(bench: Bench, model: str, grammar: str) -> None:
+    short = replace(HOT, max_tokens=40)
+    seqs = [ask(bench, model, "grammar", grammar, replace(GREEDY, max_tokens=40))]
+    seqs += [ask(bench, model, "grammar", grammar, short, seed=seed) for seed in range(3)]
+    drawn = [event for event in bench.events(*seqs) if isinstance(event, Answered)]
+    assert len(drawn) == len(seqs)
+    for said in drawn:
+        reason = misfit(grammar, said.text)
+        assert said.text
+        assert reason is None or (said.finish_reason == "length" and reason.startswith("ends too early")), said
+
+
 # --- how it is drawn -------------------------------------------------------------------------------------------------
 
 
@@ -225,12 +267,39 @@ def test_every_way_of_drawing_keeps_to_it(bench: Bench, options: Options) -> Non
 def test_max_tokens_and_stop_texts_end_it_as_ever(bench: Bench) -> None:
     cut = answer(bench, SMOL, "regex", "[a-z ]{200,}", Options(max_tokens=7), seed=1)
     assert (cut.finish_reason, cut.usage.completion_tokens) == ("length", 7)
-    stopped = answer(bench, SMOL, "choices", ["one, two"], Options(stop=(", ",)))
+    stopped = answer(bench, SMOL, "regex", "one, two", Options(stop=(", ",)))
     assert (stopped.finish_reason, stopped.text) == ("stop", "one")
     # The last token allowed is the last one needed.
-    count = answer(bench, SMOL, "choices", ["one, two"]).usage.completion_tokens
-    full = answer(bench, SMOL, "choices", ["one, two"], Options(max_tokens=count))
+    count = answer(bench, SMOL, "regex", "one, two").usage.completion_tokens
+    full = answer(bench, SMOL, "regex", "one, two", Options(max_tokens=count))
     assert (full.finish_reason, full.text) == ("stop", "one, two")
+
+
+def test_a_choice_is_said_whole_whatever_would_cut_an_answer_off(bench: Bench) -> None:
+    whole = answer(bench, SMOL, "choices", ["one, two", "three, four"], Options(max_tokens=1, stop=(", ",)))
+    assert whole.finish_reason == "stop"
+    assert whole.text in ("one, two", "three, four")
+    assert whole.usage.completion_tokens > 1
+
+
+@pytest.mark.parametrize("model", [SMOL, GEMMA])
+def test_choices_get_the_probabilities_of_their_texts(bench: Bench, model: str) -> None:
+    choices = [" yes", " no", " yes, of course"]
+    answers = [answer(bench, model, "choices", choices, Options(temperature=1.0), seed=seed) for seed in range(8)]
+    shares = answers[0].distribution
+    assert shares is not None
+    assert list(shares) == choices
+    assert sum(shares.values()) == pytest.approx(1)
+    assert all(each.distribution == shares for each in answers)
+    assert answer(bench, model, "choices", choices, GREEDY).text == max(shares, key=lambda name: shares[name])
+    # The same numbers come from reading the texts by themselves.
+    bench.seq += 1
+    bench.pool.measure(Measurement(model, bench.seq, (Segment(ASKED, control=False),), tuple(choices)))
+    measured = next(e for e in iter(lambda: bench.pool.next_event(60), None) if isinstance(e, Measured))
+    yes, no, course = (math.exp(sum(score.logprobs)) for score in measured.scores)
+    total = (yes - course) + no + course
+    for name, share in zip(choices, (yes - course, no, course), strict=True):
+        assert shares[name] == pytest.approx(share / total, rel=1e-4)
 
 
 def test_what_may_go_on_may_also_end(bench: Bench) -> None:
@@ -289,6 +358,9 @@ BAD: list[tuple[Kind, Any, str]] = [
     ("regex", "a*+a", "possessive"),
     ("regex", "[^\\s\\S]", "nothing fits"),
     ("choices", ["\ud800"], "half a character"),
+    ("grammar", "root ::= x", "line 1, column 10: there is no rule 'x'"),
+    ("grammar", 'root ::= "x" root', "never ends"),
+    ("grammar", "root ::= <think>", "tokens"),
 ]
 BOMBS: list[tuple[Kind, Any]] = [
     ("regex", "(a{1000}){1000}"),
@@ -301,6 +373,9 @@ BOMBS: list[tuple[Kind, Any]] = [
     ("schema", nested(150)),
     ("schema", nested(5_000)),
     ("schema", CHILD),
+    ("grammar", 'root ::= ((("a"{20}){20}){20}){20}'),
+    ("grammar", "\n".join(["root ::= r0", *(f"r{i} ::= r{i + 1}{{2}}" for i in range(60)), 'r60 ::= "a"?'])),
+    ("grammar", "root ::= (" + " | ".join(f'"{"a" * i}" root' for i in range(1, 180)) + ' | "b")'),
 ]
 
 
@@ -327,8 +402,10 @@ def test_a_bomb_is_one_line_in_good_time_and_the_worker_lives(bench: Bench, kind
         ("choices", [f"{i:03d}" + "x" * 1990 + '\n"é' for i in range(1000)]),
         ("regex", "(((((a*)*)*)*)*)*b"),
         ("regex", r"(?:\w+\s*){900}"),
+        ("grammar", 'root ::= "(" root ")" | ([^"] | [a-z] | [b-x] | root)* "\\""'),
+        ("grammar", "\n".join(["root ::= r0", *(f"r{i} ::= r{i + 1}" for i in range(2000)), "r2000 ::= [a-z]+"])),
     ],
-    ids=range(5),
+    ids=range(7),
 )
 def test_what_is_only_large_is_followed(bench: Bench, kind: Kind, value: Any) -> None:
     answered = answer(bench, SMOL, kind, value, Options(max_tokens=12), seed=2)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import random
 import re
 import subprocess
 import sys
@@ -13,16 +15,21 @@ import pytest
 
 from promptlab.core import pattern
 from promptlab.core.constraint import Constraint, read_answer
+from promptlab.core.gbnf.match import misfit
 from promptlab.engine import grammar
 from promptlab.engine.example import example
 from promptlab.errors import EngineError
+from tests.core.test_gbnf import ARITHMETIC, BOMBS, CHESS, GRAMMARS, JSON
 
 BYTES = llguidance.LLTokenizer("byte")
 
 
 def takes(constraint: Constraint, text: str) -> bool:
     """Whether an answer may be this text and end there."""
-    matcher = grammar.compiled(BYTES, constraint)
+    return follows(grammar.compiled(BYTES, constraint), text)
+
+
+def follows(matcher: llguidance.LLMatcher, text: str) -> bool:
     ids = list(text.encode())
     return matcher.try_consume_tokens(ids) == len(ids) and matcher.is_accepting()
 
@@ -125,6 +132,9 @@ def test_a_schema_is_followed_in_the_style_of_json_dumps(schema: Any, good: list
     [
         Constraint("choices", ["a b", "c"]),
         Constraint("regex", r"[A-Z]\d{3,}(x|yy)?"),
+        Constraint("grammar", CHESS),
+        Constraint("grammar", JSON),
+        Constraint("grammar", 'root ::= "(" root ")" | [^a]{2,3}'),
         Constraint("schema", {}),
         Constraint("schema", {"type": "integer", "minimum": 5, "multipleOf": 3}),
         Constraint("schema", {"type": "number", "exclusiveMaximum": -4}),
@@ -142,6 +152,81 @@ def test_an_example_fits_its_constraint(constraint: Constraint) -> None:
     for seed in range(3):
         read_answer(example(constraint, seed), constraint)
     assert takes(constraint, example(constraint, 0))
+
+
+# --- grammars --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("text", "good", "bad"), GRAMMARS)
+def test_a_grammar_is_followed_as_it_is_checked(text: str, good: list[str], bad: list[str]) -> None:
+    assert [answer for answer in good + bad if takes(Constraint("grammar", text), answer)] == good
+
+
+LETTERS = "abéè"
+"""The last two begin with the same byte."""
+
+
+def random_part(luck: random.Random, names: list[str], depth: int = 0) -> str:
+    kind = luck.randrange(8 if depth < 3 else 6)
+    if kind < 2:
+        return luck.choice(names)
+    if kind < 4:
+        return '"' + "".join(luck.choices(LETTERS, k=luck.randint(0, 3))) + '"'
+    if kind < 6:
+        return luck.choice(["[", "[^"]) + "".join(sorted(luck.sample(LETTERS, luck.randint(1, 3)))) + "]"
+    return f"({random_options(luck, names, depth + 1)}){luck.choice(['', '*', '+', '?', '{2}', '{0,2}', '{1,}'])}"
+
+
+def random_options(luck: random.Random, names: list[str], depth: int = 0) -> str:
+    parts = [[random_part(luck, names, depth) for _ in range(luck.randint(1, 3))] for _ in range(luck.randint(1, 3))]
+    return " | ".join(map(" ".join, parts))
+
+
+def test_what_is_followed_is_what_fits_whatever_the_grammar() -> None:
+    """Two readings that share nothing but the tree: one of them takes the longest of what may come."""
+    compared = circular = 0
+    for seed in range(250):
+        luck = random.Random(seed)
+        names = ["root", "r1", "r2"][: luck.randint(1, 3)]
+        text = "\n".join(f"{name} ::= {random_options(luck, names)}" for name in names)
+        try:
+            matcher = grammar.compiled(BYTES, Constraint("grammar", text))
+        except EngineError:  # rules that never end
+            continue
+        circular += "T1:" in grammar.source(Constraint("grammar", text))
+        for _ in range(25):
+            answer = "".join(luck.choices(LETTERS, k=luck.randint(0, 7)))
+            assert follows(matcher.deep_copy(), answer) == (misfit(text, answer) is None), (text, answer)
+            compared += 1
+    assert compared > 2_000
+    assert circular > 60
+
+
+@pytest.mark.parametrize("text", BOMBS, ids=range(len(BOMBS)))
+def test_a_grammar_that_is_a_bomb_is_followed_or_refused(text: str) -> None:
+    try:
+        grammar._try(json.dumps(["grammar", text]))
+        grammar.compiled(BYTES, Constraint("grammar", text))
+    except EngineError as error:
+        assert len(str(error)) < 250  # noqa: PT017  (whether it is refused is not what is asked)
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("root ::= x\nx ::= [a-z] y | [.]\ny ::= [a-z] x | [,]", "ab" * 1_000 + "."),
+        (ARITHMETIC, "(" * 200 + "a" + ")" * 200 + "=1\n"),
+        (JSON, '{"a": ' + "[" * 300 + "1" + "]" * 300 + "}"),
+    ],
+    ids=range(3),
+)
+def test_long_answers_of_recursive_grammars_are_followed(text: str, answer: str) -> None:
+    assert takes(Constraint("grammar", text), answer)
+
+
+def test_a_wrong_grammar_says_where() -> None:
+    with pytest.raises(EngineError, match=r"^grammar, line 1, column 10: there is no rule 'x'$"):
+        grammar.compiled(BYTES, Constraint("grammar", "root ::= x"))
 
 
 def test_a_panic_of_the_library_is_an_error_like_any_other(monkeypatch: pytest.MonkeyPatch) -> None:

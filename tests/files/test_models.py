@@ -43,6 +43,8 @@ def test_a_full_entry(tmp_path: Path) -> None:
             options: {{temperature: 0.6, stop: [END]}}
             chat_template: plain
             threads: 2
+            mode: fast
+            layout: {{flash_attention: true}}
             default: true
             tags: [base]
         """,
@@ -59,6 +61,8 @@ def test_a_full_entry(tmp_path: Path) -> None:
             options={"temperature": 0.6, "stop": ["END"]},
             chat_template="plain",
             threads=2,
+            mode="fast",
+            layout={"flash_attention": True},
             default=True,
             tags=("base",),
         )
@@ -92,6 +96,8 @@ def test_every_problem_at_once_and_in_its_place(tmp_path: Path) -> None:
             bytes: 1.5
             context: 8
             threads: 0
+            mode: quick
+            layout: {wide: 1, narrow: true}
             default: 1
             colour: red
             sources:
@@ -113,19 +119,22 @@ def test_every_problem_at_once_and_in_its_place(tmp_path: Path) -> None:
         "models.yaml:7:5: bytes should be a valid integer",
         "models.yaml:8:5: context should be greater than or equal to 16",
         "models.yaml:9:5: threads should be greater than or equal to 1",
-        "models.yaml:10:5: default should be a valid boolean",
-        "models.yaml:11:5: 'colour' is not a key here; there are license, title, sha256, sources, bytes, context, "
-        "options, chat_template, threads, default, tags",
-        "models.yaml:13:9: 'ftp://host/x' is not a source; there are paths, pypi://, hf:// and https://",
-        "models.yaml:14:25: 'pypi://a/b' is not of the form pypi://PACKAGE==VERSION/FILE-IN-WHEEL",
-        "models.yaml:15:9: parts is missing",
-        "models.yaml:15:10: 'part' is not a key here; there are parts",
-        "models.yaml:16:9: sources should be a valid string",
-        "models.yaml:17:15: temperature wants a number from 0 to 100; got 'hot'",
-        "models.yaml:17:33: 'warmth' is not an option; there are temperature, top_k, top_p, min_p, repeat_penalty, "
+        "models.yaml:10:5: mode should be 'exact' or 'fast'",
+        "models.yaml:11:14: layout should be a valid boolean",
+        "models.yaml:11:23: 'narrow' is not a key here; there are wide, flash_attention",
+        "models.yaml:12:5: default should be a valid boolean",
+        "models.yaml:13:5: 'colour' is not a key here; there are license, title, sha256, sources, bytes, context, "
+        "options, chat_template, threads, mode, layout, default, tags",
+        "models.yaml:15:9: 'ftp://host/x' is not a source; there are paths, pypi://, hf:// and https://",
+        "models.yaml:16:25: 'pypi://a/b' is not of the form pypi://PACKAGE==VERSION/FILE-IN-WHEEL",
+        "models.yaml:17:9: parts is missing",
+        "models.yaml:17:10: 'part' is not a key here; there are parts",
+        "models.yaml:18:9: sources should be a valid string",
+        "models.yaml:19:15: temperature wants a number from 0 to 100; got 'hot'",
+        "models.yaml:19:33: 'warmth' is not an option; there are temperature, top_k, top_p, min_p, repeat_penalty, "
         "max_tokens, stop, seed",
-        "models.yaml:18:5: chat_template should be 'plain'",
-        "models.yaml:19:5: tags should be a valid list",
+        "models.yaml:20:5: chat_template should be 'plain'",
+        "models.yaml:21:5: tags should be a valid list",
     ]
 
 

@@ -1,0 +1,101 @@
+"""What models need of memory, and what there is: read at the edge, for the plan of `core.plan`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from promptlab.app.lab import Lab
+from promptlab.core.job import Model
+from promptlab.core.plan import OVERHEAD, RESERVE, Need, Planned, schedule
+from promptlab.engine.memory import SystemMemory
+from promptlab.errors import EngineError
+from promptlab.files.gguf import read_shape
+from promptlab.files.models import present, select_models
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A model in the plan. Sizes are in bytes; None where they cannot be known."""
+
+    name: str
+    weights: int | None
+    kv_per_token: int | None = None
+    context: int | None = None
+    """Tokens of its longest conversation."""
+    kv: int | None = None
+    """The KV cache that it may fill; of one conversation, where it does not fit."""
+    shelf: int | None = None
+    """The cache of prefixes that it may fill."""
+    overhead: int = OVERHEAD
+    total: int | None = None
+    least: int | None = None
+    """With less it is not loaded."""
+    fits: bool | None = None
+    evicts: tuple[str, ...] = ()
+    """Models that must be out first."""
+    beside: tuple[str, ...] = ()
+    """Models that stay loaded beside it."""
+    room: int | None = None
+    """Where it does not fit: what could be had."""
+    problem: str | None = None
+    """Why nothing can be said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How models would be loaded, in this order."""
+
+    available: int
+    """Free memory."""
+    reserve: int
+    """What of it stays free."""
+    models: tuple[Row, ...]
+
+
+def need(model: Model, path: Path) -> Need:
+    """What a model needs, by its file. Raises EngineError when the file is no model."""
+    shape = read_shape(path)
+    return Need(shape.bytes, shape.kv_per_token, min(model.context, shape.context or model.context))
+
+
+def plan_models(lab: Lab, names: Sequence[str]) -> Plan:
+    """Plan the loading of the models named, or of the default ones, with the memory that is free now.
+
+    Raises NotFound and SourceError.
+    """
+    models = select_models(lab.models, names)
+    needs: dict[str, Need] = {}
+    troubled: dict[str, Row] = {}
+    for model in models:
+        path = present(model)
+        try:
+            if path is None:
+                troubled[model.name] = Row(model.name, model.bytes, problem="not on disk")
+            else:
+                needs[model.name] = need(model, path)
+        except EngineError as error:
+            troubled[model.name] = Row(model.name, None, problem=error.message)
+    available = SystemMemory().available()
+    planned = {each.name: _row(each) for each in schedule(needs, available)}
+    rows = troubled | planned
+    return Plan(available, RESERVE, tuple(rows[model.name] for model in models))
+
+
+def _row(planned: Planned) -> Row:
+    need, grant = planned.need, planned.grant
+    return Row(
+        name=planned.name,
+        weights=need.weights,
+        kv_per_token=need.kv_per_token,
+        context=need.context,
+        kv=need.kv_least if grant is None else grant.kv,
+        shelf=0 if grant is None else grant.shelf,
+        total=need.least if grant is None else need.size(grant),
+        least=need.least,
+        fits=grant is not None,
+        evicts=planned.evicts,
+        beside=planned.beside,
+        room=None if grant is not None else planned.room,
+    )

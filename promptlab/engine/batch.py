@@ -1,0 +1,457 @@
+"""Continuous batching: many sequences in one context, each beginning of a prompt computed once.
+
+What is asked waits until a slot is free, what somebody waits for before all else. Its prompt is computed, from where a
+state on the shelf leaves off; then its answer joins those that are being drawn, one token for each in every step.
+
+In the mode `exact`, an answer is what it would be alone. That needs: each prompt computed in calls of its own, cut only
+where the rules allow (`engine/rules.py`), and nothing reused that was computed as part of an answer.
+"""
+
+from __future__ import annotations
+
+import bisect
+import itertools
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from promptlab.core.events import EngineEvent, Failed, Failure
+from promptlab.core.plan import MAX_SLOTS
+from promptlab.engine.answer import Pick
+from promptlab.engine.rules import FREE, Rules
+from promptlab.engine.sampling import Row
+from promptlab.engine.shelf import Shelf, State, as_ids, common_length
+from promptlab.engine.work import Drawing, Job, Scoring
+from promptlab.errors import EngineError
+
+CHUNK = 128
+"""Tokens of a prompt computed in one call; a cancelled sequence ends after at most one."""
+RESERVED = 2
+"""Slots beyond that for what somebody waits for."""
+MIN_SLOTS, MIN_LENGTH = 4, 512
+"""What a context begins with. It grows with the work: slots that nobody needs are memory that nobody has."""
+
+MIN_MARK = 32
+"""Tokens that two prompts must share for a state to be kept where they part."""
+MAX_LOOK = 256
+"""Prompts that are looked at for that."""
+
+
+class Device(Protocol):
+    """A model's context, cut into slots of one sequence each. Sequences that are drawn stand in the lowest slots."""
+
+    context: int
+    """Tokens that fit into one conversation, whatever the slots' length is now."""
+    slots: int
+    length: int
+    """Tokens that fit into a slot."""
+    movable: bool
+    """Whether what was written down of a slot can be read by a context with another number of them."""
+    longest_kept: int
+    """A sequence of up to so many tokens can be written down, and goes on from that as if it had not been."""
+
+    def resize(self, slots: int, length: int) -> None:
+        """Make another context; what is in the slots is lost."""
+
+    def most_slots(self, length: int) -> int:
+        """How many slots of a length fit into the memory that the cache may take."""
+
+    def prefill(self, slot: int, tokens: Sequence[int], start: int, outputs: int) -> None:
+        """Compute tokens of one sequence from a position on; logits for the last `outputs` of them."""
+
+    def step(self, tokens: Sequence[int], positions: Sequence[int]) -> None:
+        """Compute one token of each of the sequences in the lowest slots, with logits."""
+
+    def row(self, index: int) -> Row:
+        """Logits of the last call, by the token's place in it; the engine's own memory, until the next call."""
+
+    def cut(self, slot: int, length: int) -> bool:
+        """Forget all of a sequence from a position on; False when the model cannot, and all is forgotten."""
+
+    def can_cut(self, length: int, at: int) -> bool:
+        """Whether a state of so many tokens can be gone on from after `at` of them."""
+
+    def move(self, source: int, target: int) -> None:
+        """Bring a sequence to another place; what it leaves is empty."""
+
+    def save(self, slot: int) -> npt.NDArray[np.uint8]:
+        """Write down what was computed of a sequence."""
+
+    def restore(self, slot: int, data: npt.NDArray[np.uint8]) -> None:
+        """Put what was written down in a slot."""
+
+
+class Batch:
+    """All the work of one model. `advance` does a piece of it, and says what came of it."""
+
+    def __init__(
+        self,
+        device: Device,
+        model: str,
+        *,
+        exact: bool = True,
+        rules: Rules | None = None,
+        shelf: Shelf | None = None,
+        threads: int = 1,
+        max_slots: int = MAX_SLOTS,
+        now: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self.device = device
+        self.exact = exact
+        self.rules = rules or (Rules() if exact else FREE)
+        self.shelf = Shelf() if shelf is None else shelf
+        self.max_slots = max_slots
+        self.drawing: list[Drawing] = []
+        """By their slots, without a gap."""
+        self.filling: dict[int, Job] = {}
+        """Prompts that are being computed, by their slots; the last one is worked on."""
+        self._waiting: tuple[_Queue, _Queue] = (_Queue(), _Queue())
+        self._model = model
+        self._now = now
+        self._stepped = False
+        self._threads = ThreadPoolExecutor(threads) if threads > 1 else None
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is anything to do."""
+        return bool(self.drawing or self.filling or any(self._waiting))
+
+    def add(self, job: Job) -> None:
+        """Take something that was asked."""
+        self._waiting[not job.interactive].add(job)
+
+    def cancel(self, seq: int) -> list[EngineEvent]:
+        """End something early; nothing to say when it is not there."""
+        for queue in self._waiting:
+            if job := queue.remove(seq):
+                return self._cancelled(job)
+        for slot, job in self.filling.items():
+            if job.seq == seq:
+                self._vacate(slot)
+                return self._cancelled(job)
+        for drawing in self.drawing:
+            if drawing.seq == seq:
+                self._leave([drawing])
+                return [drawing.cancelled()]
+        return []
+
+    def _cancelled(self, job: Job) -> list[EngineEvent]:
+        event = job.cancelled()
+        job.close()
+        return [event]
+
+    def advance(self) -> list[EngineEvent]:
+        """Do one piece of work: some tokens of a prompt, or a token of each answer."""
+        events = self._admit()
+        if self.filling and not (self.drawing and self._step_first()):
+            self._stepped = False
+            return events + self._fill()
+        if self.drawing:
+            self._stepped = True
+            return events + self._step()
+        return events
+
+    def _step_first(self) -> bool:
+        """Whether a step comes before the next part of a prompt: where somebody reads along, they take turns."""
+        return not self._stepped and any(job.interactive for job in self.drawing)
+
+    # --- from waiting to a slot ---------------------------------------------------------------------------------------
+
+    def _admit(self) -> list[EngineEvent]:
+        """Let the next one in, if there is room and nothing as urgent is being computed."""
+        queue = next((q for q in self._waiting if q), None)
+        if queue is None or (self.filling and not self._urgent(queue)):
+            return []
+        job = queue.peek()
+        slot = self._slot(job)
+        if slot is None:
+            return []
+        queue.pop()
+        self.filling[slot] = job
+        try:
+            self._recall(slot, job)
+            self._mark(job, queue)
+        except EngineError as error:
+            self._vacate(slot)
+            return self._failed([job], error)
+        return job.started()
+
+    def _urgent(self, queue: _Queue) -> bool:
+        return queue.peek().interactive and not any(job.interactive for job in self.filling.values())
+
+    def _slot(self, job: Job) -> int | None:
+        """A free slot that is long enough, from a larger context if need be; None when it cannot be larger."""
+        used = len(self.drawing) + len(self.filling)
+        length = self._length(job, used)
+        limit = min(self.max_slots, self.device.most_slots(length))
+        if job.interactive and any(not each.interactive for each in (*self.drawing, *self.filling.values())):
+            limit += RESERVED
+        if used and used >= limit:
+            return None
+        wanted = min(used + sum(map(len, self._waiting)), limit)
+        if wanted > self.device.slots or length > self.device.length:
+            if not used or self._can_move():
+                self._grow(length, min(max(1 << (wanted - 1).bit_length(), MIN_SLOTS), limit))
+            elif used == self.device.slots or length > self.device.length:
+                return None
+        return next(i for i in range(len(self.drawing), self.device.slots) if i not in self.filling)
+
+    def _can_move(self) -> bool:
+        """Whether all that is in the slots can be taken to another context."""
+        lengths = [len(job.ids) + len(job.answer.tokens) for job in self.drawing]
+        lengths += [job.at for job in self.filling.values()]
+        return self.device.movable and all(length <= self.device.longest_kept for length in lengths)
+
+    def _length(self, job: Job, used: int) -> int:
+        """The length that slots must have. Long ones leave memory for few, so they are made anew when all are free."""
+        if used:
+            return max(self.device.length, _round(job.longest, self.device.context))
+        longest = max(each.longest for queue in self._waiting for each in queue)
+        return _round(longest, self.device.context)
+
+    def _grow(self, length: int, slots: int) -> None:
+        """Take a larger context, and all that is in the slots with it."""
+        if not self.device.movable:
+            self.shelf.clear()
+        fillings = list(self.filling.values())
+        saved = [self.device.save(slot) for slot in (*range(len(self.drawing)), *self.filling)]
+        self.device.resize(slots, length)
+        self.filling = dict(enumerate(fillings, len(self.drawing)))
+        for slot, data in enumerate(saved):
+            self.device.restore(slot, data)
+
+    def _recall(self, slot: int, job: Job) -> None:
+        """Put in its slot what is known of its prompt."""
+        begun = self._now()
+        most = self.rules.cut(len(job.ids))
+        state, at = self.shelf.best(job.ids, most, self._can_go_on, self.rules.align)
+        if state is None:
+            self.device.cut(slot, 0)
+            return
+        self.device.restore(slot, state.data)
+        if at < len(state.ids):
+            self.device.cut(slot, at)
+        job.at = job.clock.reused = at
+        job.logits = state.logits if at == len(job.ids) else None
+        job.clock.prefill_s += self._now() - begun
+
+    def _can_go_on(self, length: int, at: int) -> bool:
+        """Whether a prompt can go on from after `at` tokens of a state of so many, as if it had been computed anew."""
+        kept = length >= self.rules.least and at % self.rules.align == 0
+        return self.device.can_cut(length, at) and (kept or not self.exact)
+
+    def _mark(self, job: Job, queue: _Queue) -> None:
+        """Note where the next prompts leave this one, if its state must be kept there to be of use to them."""
+        if job.logits is not None or self.device.can_cut(len(job.ids), len(job.ids) - 1):
+            return
+        own = as_ids(job.ids)
+        rules = self.rules
+        most = rules.cut(len(job.ids))
+        for other in itertools.islice(queue.following(), MAX_LOOK):
+            common = min(common_length(own, as_ids(other.ids)), self.device.longest_kept)
+            at = min(common // rules.align * rules.align, most)
+            if at - job.at < MIN_MARK:
+                break
+            if at <= most:
+                job.marks.append(at)
+                most = rules.cut(at)
+
+    # --- a prompt -----------------------------------------------------------------------------------------------------
+
+    def _fill(self) -> list[EngineEvent]:
+        """Compute the next part of the prompt that was let in last, or of the texts after it."""
+        slot, job = next(reversed(self.filling.items()))
+        begun = self._now()
+        try:
+            if job.logits is None and not self._compute(slot, job):
+                return []
+            if isinstance(job, Scoring):
+                return self._read(slot, job)
+        except EngineError as error:
+            self._vacate(slot)
+            return self._failed([job], error)
+        finally:
+            job.clock.prefill_s += self._now() - begun
+        assert isinstance(job, Drawing)
+        return self._join(slot, job)
+
+    def _vacate(self, slot: int) -> None:
+        """Free a slot. It is left empty: a step may have to use it to fill up a call."""
+        self.filling.pop(slot, None)
+        self.device.cut(slot, 0)
+
+    def _compute(self, slot: int, job: Job) -> bool:
+        """Compute the next part of a prompt; whether it was the last."""
+        goal = job.marks[-1] if job.marks else len(job.ids)
+        end = self.rules.end(job.at, goal, CHUNK)
+        last = end == len(job.ids)
+        self.device.prefill(slot, job.ids[job.at : end], job.at, 1 if last else 0)
+        if last:
+            job.logits = self.device.row(end - job.at - 1).copy()
+        job.at = end
+        if end == goal and job.marks:
+            job.marks.pop()
+        if end == goal and end <= self.device.longest_kept:
+            self.shelf.put(State(as_ids(job.ids[:end]), self.device.save(slot), job.logits))
+        return last
+
+    def _read(self, slot: int, job: Scoring) -> list[EngineEvent]:
+        if not job.begun:
+            assert job.logits is not None
+            job.begun = True
+            job.reading.begin(job.logits)
+        piece = job.reading.next_piece(self.rules)
+        if piece is not None:
+            self.device.cut(slot, piece.start)
+            self.device.prefill(slot, piece.tokens, piece.start, piece.outputs)
+            for row in range(piece.outputs):
+                job.reading.take(row, self.device.row(len(piece.tokens) - piece.outputs + row))
+            return []
+        self._vacate(slot)
+        return job.finish()
+
+    def _join(self, slot: int, job: Drawing) -> list[EngineEvent]:
+        """Draw the first token; the answer goes on with the others."""
+        assert job.logits is not None
+        logits, job.logits = job.logits, None
+        try:
+            # Of an answer that is complete before it begins, only the empty text fits.
+            events = job.answer.close_early() if job.answer.complete else job.answer.take(job.answer.pick(logits))
+        except EngineError as error:
+            events = self._failed([job], error)
+        if job.answer.done:
+            self._vacate(slot)
+        else:
+            self._move(slot, len(self.drawing))
+            self.drawing.append(job)
+        return events
+
+    def _move(self, slot: int, target: int) -> None:
+        """Bring a sequence to the slot after those that are drawn, from wherever it was computed."""
+        del self.filling[slot]
+        if slot == target:
+            return
+        other = self.filling.pop(target, None)
+        saved = self.device.save(target) if other else None
+        self.device.move(slot, target)
+        if other is not None and saved is not None:
+            self.device.restore(slot, saved)
+            # Behind those let in later: what was let in last is worked on.
+            self.filling = {slot: other, **self.filling}
+
+    # --- a step -------------------------------------------------------------------------------------------------------
+
+    def _step(self) -> list[EngineEvent]:
+        begun = self._now()
+        jobs = list(self.drawing)
+        try:
+            self.device.step(
+                [job.answer.tokens[-1] for job in jobs],
+                [len(job.ids) + len(job.answer.tokens) - 1 for job in jobs],
+            )
+        except EngineError as error:
+            self.drawing.clear()
+            return self._failed(jobs, error)
+        picks = self._pick(jobs)
+        took = self._now() - begun
+        events: list[EngineEvent] = []
+        for job, pick in zip(jobs, picks, strict=True):
+            job.clock.decode_s += took
+            try:
+                if isinstance(pick, EngineError):
+                    raise pick
+                events += job.answer.take(pick)
+            except EngineError as error:
+                events += self._failed([job], error)
+        self._leave([job for job in jobs if job.answer.done])
+        return events
+
+    def _pick(self, jobs: Sequence[Drawing]) -> list[Pick | EngineError]:
+        """Draw a token for each, on several threads: with a large vocabulary this is real work."""
+        rows = [(job, self.device.row(i)) for i, job in enumerate(jobs)]
+        if self._threads is None or len(rows) < 2:
+            return [_try_pick(row) for row in rows]
+        return list(self._threads.map(_try_pick, rows))
+
+    def _leave(self, gone: Sequence[Drawing]) -> None:
+        """Take answers out, and close the gaps: sequences that are drawn stand in the lowest slots."""
+        for job in reversed(gone):
+            slot = self.drawing.index(job)
+            if not self.exact and job.answer.tokens:
+                ids = (*job.ids, *job.answer.tokens[:-1])  # the last one has not been computed
+                self.shelf.put(State(as_ids(ids), self.device.save(slot), None))
+            last = self.drawing.pop()
+            if last is not job:
+                self.device.move(len(self.drawing), slot)
+                self.drawing[slot] = last
+            else:
+                self.device.cut(slot, 0)
+
+    def _failed(self, jobs: Sequence[Job], error: EngineError) -> list[EngineEvent]:
+        for job in jobs:
+            job.close()
+        return [Failed(self._model, job.seq, Failure(type(error).__name__, str(error))) for job in jobs]
+
+
+def _try_pick(row: tuple[Drawing, Row]) -> Pick | EngineError:
+    try:
+        return row[0].answer.pick(row[1])
+    except EngineError as error:
+        return error
+
+
+def _round(tokens: int, context: int) -> int:
+    """The length of a slot for so many tokens: doubled and doubled again, so that it seldom changes."""
+    length = MIN_LENGTH
+    while length < tokens:
+        length *= 2
+    return min(length, context)
+
+
+class _Queue:
+    """What waits, taken in the order of the tokens of its prompts, round and round.
+
+    Neighbours in that order share the longest beginnings, so what one has computed is on the shelf when the next one
+    needs it, however small the shelf is. Whatever comes, each is taken before the round is over.
+    """
+
+    def __init__(self) -> None:
+        self._jobs: list[tuple[tuple[int, ...], int, Job]] = []
+        self._last: tuple[tuple[int, ...], int] = ((), -1)
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    def __iter__(self) -> Iterator[Job]:
+        return (job for _, _, job in self._jobs)
+
+    def following(self) -> Iterator[Job]:
+        """What waits, in the order in which it will be taken."""
+        at = self._next() if self._jobs else 0
+        return (job for _, _, job in itertools.chain(self._jobs[at:], self._jobs[:at]))
+
+    def add(self, job: Job) -> None:
+        bisect.insort(self._jobs, (job.ids, job.seq, job), key=lambda each: each[:2])
+
+    def peek(self) -> Job:
+        return self._jobs[self._next()][2]
+
+    def pop(self) -> Job:
+        ids, seq, job = self._jobs.pop(self._next())
+        self._last = (ids, seq)
+        return job
+
+    def remove(self, seq: int) -> Job | None:
+        for i, (_, each, job) in enumerate(self._jobs):
+            if each == seq:
+                del self._jobs[i]
+                return job
+        return None
+
+    def _next(self) -> int:
+        at = bisect.bisect_right(self._jobs, self._last, key=lambda each: each[:2])
+        return at if at < len(self._jobs) else 0

@@ -1,0 +1,78 @@
+"""What machine this is, as far as what is computed on it can depend on that."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Protocol
+
+from promptlab.core.job import Model
+
+
+class Known(Protocol):
+    """What was found out before about models on this machine."""
+
+    def get(self, name: str) -> Mapping[str, Any] | None:
+        """What is kept under a name, or None."""
+
+    def put(self, name: str, found: Mapping[str, Any]) -> None:
+        """Keep it."""
+
+
+class Nothing:
+    """Nothing is known, and nothing is kept."""
+
+    def get(self, name: str) -> Mapping[str, Any] | None:
+        """Nothing."""
+        return None
+
+    def put(self, name: str, found: Mapping[str, Any]) -> None:
+        """Keep nothing."""
+
+
+def default_threads() -> int:
+    """One for each processor that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def cpu_name() -> str:
+    """The processor's name, as far as the system tells."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def cpu_features() -> str:
+    """What the processor can do, as far as the system tells: several kinds may have one name."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.partition(":")[2].strip() for line in lines if line.startswith("flags"))
+    except (OSError, StopIteration):
+        return ""
+
+
+def loading_name(model: Model, path: Path, *, safe_mode: bool) -> str:
+    """A name for a model as it is loaded here: file, build, processor, threads. The file is told by its place, size and
+    time, as hashing it takes longer than what the name is for."""
+    state = path.stat() if path.is_file() else None
+    file = f"{path} {state.st_size} {state.st_mtime_ns}" if state else str(path)
+    build = metadata.version("llama-cpp-python")
+    threads = model.threads or default_threads()
+    return f"{file} | {build} {_library()} | {cpu_name()} {cpu_features()} | {threads} | safe={safe_mode}"
+
+
+def _library() -> str:
+    """When the library was built: another build of the same version may have other kernels."""
+    try:
+        files = metadata.files("llama-cpp-python") or []
+        found = next(file for file in files if file.name.startswith("libggml-cpu"))
+        return str(Path(str(found.locate())).stat().st_mtime_ns)
+    except (OSError, StopIteration, metadata.PackageNotFoundError):
+        return ""

@@ -1,0 +1,105 @@
+"""Exact: an answer of a real model does not depend on what is beside it, however it was laid out."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from promptlab.core.chat import Segment
+from promptlab.core.events import Answered, Failed, Ready, Started, Token
+from promptlab.core.options import Options
+from promptlab.engine.backend import Question
+from promptlab.engine.pool import Pool
+from promptlab.files.models import present, read_models
+from promptlab.files.paths import shipped_library
+from tests.engine.test_llama import GEMMA, SMOL, WAIT_S
+
+pytestmark = pytest.mark.model
+
+WORDS = (
+    "river",
+    "runs",
+    "past",
+    "old",
+    "stone",
+    "houses",
+    "while",
+    "children",
+    "count",
+    "seven",
+    "blue",
+    "boats",
+    "and",
+)
+LENGTHS = (8, 60, 5, 480, 90, 240)
+"""Words of prompts: across the sizes at which the cache grows, and beyond Gemma's sliding window of 512 tokens."""
+
+
+def words(seed: int, count: int) -> str:
+    return " ".join(random.Random(seed).choice(WORDS) for _ in range(count))
+
+
+def questions(model: str) -> Iterator[Question]:
+    start = words(99, 70)
+    for case, count in enumerate(LENGTHS):
+        text = (f"{start} " if case % 2 else "") + words(case, count)
+        for sample in range(2):
+            options = Options(
+                max_tokens=(20, 9)[sample], temperature=(0.8, 0)[sample], repeat_penalty=(1.0, 1.1)[case % 2]
+            )
+            seq = 2 * case + sample + 1
+            yield Question(model, seq, (Segment(text, control=False),), options, seq, 2, None, sample == 0)
+
+
+def answers(pool: Pool, asked: list[Question]) -> tuple[dict[int, list[Token]], dict[int, Answered]]:
+    for question in asked:
+        pool.ask(question)
+    tokens: dict[int, list[Token]] = {}
+    ended: dict[int, Answered] = {}
+    while len(ended) < len(asked):
+        event = pool.next_event(WAIT_S)
+        assert event is not None
+        assert not isinstance(event, Failed), event
+        if isinstance(event, Token):
+            tokens.setdefault(event.seq, []).append(event)
+        if isinstance(event, Answered):
+            ended[event.seq] = event
+        assert isinstance(event, Started | Token | Answered)
+    return tokens, ended
+
+
+def pool_with(name: str, *, wide: bool) -> Pool:
+    model = replace(read_models(shipped_library() / "models.yaml")[name], layout={"wide": wide})
+    path = present(model)
+    assert path is not None
+    pool = Pool()
+    pool.load(model, path)
+    while not isinstance(pool.next_event(WAIT_S), Ready):
+        pass
+    return pool
+
+
+@pytest.mark.parametrize("wide", [False, True])
+@pytest.mark.parametrize("name", [SMOL, GEMMA])
+def test_many_at_once_are_token_for_token_what_each_is_alone(name: str, wide: bool) -> None:
+    asked = list(questions(name))
+    pool = pool_with(name, wide=wide)
+    try:
+        together, _ = answers(pool, asked)
+        again, reused = answers(pool, [replace(q, seq=q.seq + 100) for q in reversed(asked)])
+    finally:
+        pool.close()
+    pool = pool_with(name, wide=wide)
+    try:
+        # Longest prompts last: another order, another context, other things on the shelf.
+        alone = {q.seq: answers(pool, [q])[0][q.seq] for q in sorted(asked, key=lambda q: len(q.segments[0].text))}
+    finally:
+        pool.close()
+    for question in asked:
+        wanted = [(t.id, t.logprob, t.top) for t in alone[question.seq]]
+        assert [(t.id, t.logprob, t.top) for t in together[question.seq]] == wanted, question.seq
+        assert [(t.id, t.logprob, t.top) for t in again[question.seq + 100]] == wanted, question.seq
+    assert sum(end.usage.cached_tokens for end in reused.values()) > 0
