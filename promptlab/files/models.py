@@ -213,7 +213,8 @@ def _message(error: ErrorDetails) -> str:
     if kind == "missing":
         return f"{loc[-1]} is missing"
     if kind == "extra_forbidden":
-        known = _File if len(loc) == 1 else _Entry if len(loc) == 3 else _Parts
+        inside = _Layout if "layout" in loc else _Parts
+        known = _File if len(loc) == 1 else _Entry if len(loc) == 3 else inside
         return f"{shorten(str(loc[-1]))!r} is not a key here; there are {', '.join(known.model_fields)}"
     if kind == "value_error":
         return str(error["ctx"]["error"])

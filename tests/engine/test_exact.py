@@ -34,7 +34,7 @@ WORDS = (
     "boats",
     "and",
 )
-LENGTHS = (8, 60, 5, 480, 90, 240)
+LENGTHS = (8, 60, 480, 240)
 """Words of prompts: across the sizes at which the cache grows, and beyond Gemma's sliding window of 512 tokens."""
 
 
@@ -48,7 +48,7 @@ def questions(model: str) -> Iterator[Question]:
         text = (f"{start} " if case % 2 else "") + words(case, count)
         for sample in range(2):
             options = Options(
-                max_tokens=(20, 9)[sample], temperature=(0.8, 0)[sample], repeat_penalty=(1.0, 1.1)[case % 2]
+                max_tokens=(12, 6)[sample], temperature=(0.8, 0)[sample], repeat_penalty=(1.0, 1.1)[case % 2]
             )
             seq = 2 * case + sample + 1
             yield Question(model, seq, (Segment(text, control=False),), options, seq, 2, None, sample == 0)
