@@ -246,7 +246,8 @@ class Run:
 
     def _stop(self) -> Iterator[Event]:
         """Cancel what runs, and end what does not."""
-        for cell in self.board.cells:
+        # The last ones first: a model that waits for memory must not be loaded because one before it has been let go.
+        for cell in reversed(self.board.cells):
             if cell.record is not None:
                 continue
             if cell.seq is not None:

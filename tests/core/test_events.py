@@ -14,7 +14,9 @@ from promptlab.core.events import (
     Failed,
     Failure,
     Loading,
+    Measured,
     Ready,
+    Score,
     Started,
     Timings,
     Token,
@@ -24,7 +26,7 @@ from promptlab.core.events import (
     encode,
 )
 
-ENGINE = Engine("exact", "0.3.36", "AVX2 = 1", "cpu", 2, {"kv_unified": False}, safe_mode=True)
+ENGINE = Engine("exact", "0.3.36", "AVX2 = 1", "cpu", 2, {"kv_unified": False, "rows": 3, "align": 1}, safe_mode=True)
 EVENTS: list[EngineEvent] = [
     Loading("m", 0.5),
     Ready("m", replace(ENGINE, context=4096), Vocabulary("{{ x }}", "<s>", "</s>", ("<s>", "</s>"), "llama"), 0.25),
@@ -34,6 +36,8 @@ EVENTS: list[EngineEvent] = [
     Token(3, 7, "é\ud83d \n\u2028", -0.5),
     Token(3, 7, "", -1e-9, (Alternative(7, -0.1), Alternative(8, -2.5))),
     Answered(3, "text", "stop", Usage(1, 2, 3), Timings(0.1, 0.2, 0.3, 0.4, 5.0)),
+    Answered(3, "a", "stop", Usage(1, 2, 3), Timings(0.1, 0.2, 0.3, 0.4, 5.0), {"a": 0.75, "b": 0.25}),
+    Measured(4, (Score((7, 8), (-0.5, -1e-9)), Score((9,), (-2.0,))), Usage(5, 0, 3)),
     Failed("m", 3, Failure("EngineError", "why")),
     Failed("m", None, Failure("EngineError", "why", "SIGKILL", ("last", "lines"))),
 ]
