@@ -39,8 +39,8 @@ from peers.report import BEST, EXACT, FAST, LOOP, OURS, STARTED, Result
 from peers.work import NEW_TOKENS, BenchError, Outcome
 from promptlab.core.events import Ready
 from promptlab.core.job import Mode, Model
+from promptlab.engine.machine import default_threads
 from promptlab.engine.pool import Pool
-from promptlab.engine.protocol import default_threads
 from promptlab.errors import PromptlabError
 from promptlab.files.models import present, read_models, select_models
 from promptlab.files.paths import shipped_library
@@ -86,7 +86,8 @@ class Contest:
 
     def _load(self, pool: Pool, mode: str) -> Ours:
         known: Mode = "exact" if mode == EXACT else "fast"
-        return Ours(pool, replace(self.model, mode=known), self.path)
+        # Where the processor makes a difference: in calls of many answers, as suits a batch.
+        return Ours(pool, replace(self.model, mode=known, layout={"wide": True}), self.path)
 
     def rounds(self, competitors: Mapping[str, Run], count: int) -> None:
         """Let each run `count` times; the order turns. One that fails is told of, and the others go on."""
