@@ -222,6 +222,11 @@ class Pool:
         worker = self._worker(model)
         return worker.pid if worker else None
 
+    def resident(self, model: str) -> int | None:
+        """Bytes in memory of a model's worker, the pages of its file included; None when there is none."""
+        pid = self.pid(model)
+        return None if pid is None else self._memory.taken(pid).rss or None
+
     @property
     def _workers(self) -> dict[str, WorkerProcess]:
         return {name: entry.worker for name, entry in self._entries.items() if entry.worker is not None}

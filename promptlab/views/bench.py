@@ -1,0 +1,58 @@
+"""How fast models are: what computed, and a table of rates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.text import Text
+
+from promptlab.core.bench import Benched, Decode, Rate
+from promptlab.core.events import Engine
+from promptlab.views.answer import DOT
+from promptlab.views.pages import fields, heading, one_line, page
+from promptlab.views.table import Grid, grid, size
+
+
+def bench_page(found: Sequence[Benched]) -> Text:
+    """What computed: this machine and build, then each model that was loaded."""
+    engines = [each.engine for each in found if each.engine]
+    shared = {"llama.cpp": _all(engines, "llama_cpp"), "cpu": _all(engines, "cpu"), "build": _all(engines, "build")}
+    return page([fields(shared), *([heading(each.model), *fields(_facts(each))] for each in found if each.engine)])
+
+
+def _all(engines: Sequence[Engine], name: str) -> str:
+    """What all say, as a rule the same."""
+    return DOT.join(dict.fromkeys(getattr(engine, name) for engine in engines))
+
+
+def _facts(each: Benched) -> dict[str, str]:
+    assert each.engine is not None
+    engine, memory = each.engine, each.memory
+    parts = [f"mode {engine.mode}", f"{engine.threads} threads", f"context {engine.context:,}"]
+    held = [
+        f"{size(number)} {when}"
+        for number, when in ((memory.loaded, "when loaded"), (memory.after, "at the end"))
+        if number is not None
+    ]
+    return {
+        "engine": DOT.join([*parts, "safe mode"] if engine.safe_mode else parts),
+        "layout": " ".join(f"{key}={one_line(value)}" for key, value in engine.layout.items()),
+        "load": "" if each.load_s is None else f"{each.load_s:.2f} s",
+        "memory": ", ".join(held),
+    }
+
+
+def bench_grid(found: Sequence[Benched]) -> Grid:
+    """For each model a row for its prompts, and one for each number of answers at once."""
+    headers = ("MODEL", "WORK", "AT ONCE", "TOKENS/S", "LOW", "HIGH")
+    rows = [row for each in found if each.engine for row in _rows(each)]
+    return grid(headers, rows, right=range(2, len(headers)))
+
+
+def _rows(each: Benched) -> list[tuple[str, ...]]:
+    decoded = [(each.model, "decode", str(rate.size), *_numbers(rate)) for rate in each.decode]
+    return [(each.model, "prefill", "1", *_numbers(each.prefill)), *decoded]
+
+
+def _numbers(rate: Rate | Decode) -> tuple[str, ...]:
+    return tuple("-" if n is None else f"{n:,.1f}" for n in (rate.tokens_per_s, rate.low, rate.high))
