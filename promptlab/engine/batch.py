@@ -241,8 +241,7 @@ class Batch:
 
     def _can_go_on(self, length: int, at: int) -> bool:
         """Whether a prompt can go on from after `at` tokens of a state of so many, as if it had been computed anew."""
-        kept = length >= self.rules.least and at % self.rules.align == 0
-        return self.device.can_cut(length, at) and (kept or not self.exact)
+        return length >= self.rules.least and self.device.can_cut(length, at)
 
     def _mark(self, job: Job, queue: _Queue) -> None:
         """Note where the next prompts leave this one, if its state must be kept there to be of use to them."""
@@ -256,9 +255,8 @@ class Batch:
             at = min(common // rules.align * rules.align, most)
             if at - job.at < MIN_MARK:
                 break
-            if at <= most:
+            if not job.marks or at <= rules.cut(job.marks[-1]):
                 job.marks.append(at)
-                most = rules.cut(at)
 
     # --- a prompt -----------------------------------------------------------------------------------------------------
 

@@ -42,18 +42,14 @@ def default_threads() -> int:
 
 def cpu_name() -> str:
     """The processor's name, as far as the system tells."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
+    return _cpu("model name") or platform.processor() or platform.machine()
 
 
-def cpu_features() -> str:
-    """What the processor can do, as far as the system tells: several kinds may have one name."""
+def _cpu(what: str) -> str:
+    """What the system says of the first processor; nothing where it says nothing."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.partition(":")[2].strip() for line in lines if line.startswith("flags"))
+        return next(line.partition(":")[2].strip() for line in lines if line.startswith(what))
     except (OSError, StopIteration):
         return ""
 
@@ -65,7 +61,8 @@ def loading_name(model: Model, path: Path, *, safe_mode: bool) -> str:
     file = f"{path} {state.st_size} {state.st_mtime_ns}" if state else str(path)
     build = metadata.version("llama-cpp-python")
     threads = model.threads or default_threads()
-    return f"{file} | {build} {_library()} | {cpu_name()} {cpu_features()} | {threads} | safe={safe_mode}"
+    cpu = f"{cpu_name()} {_cpu('flags')}"  # several kinds of processors may have one name
+    return f"{file} | {build} {_library()} | {cpu} | {threads} | safe={safe_mode}"
 
 
 def _library() -> str:

@@ -185,6 +185,16 @@ def test_every_branch_of_a_tree_of_prompts_is_computed_once() -> None:
         assert device.computed == 100 + 2 * 50 + 6 * 40
 
 
+def test_a_state_is_kept_once_where_prompts_part_however_many_part_there() -> None:
+    """Of a model with sliding windows, whose states can be gone on from only at their ends."""
+    root = (7,) * 200
+    batch = Batch(FakeDevice(window=60), "m")
+    for i in range(6):
+        batch.add(drawing(i, root + (i + 1,) * 40))
+    batch.advance()  # a first part, before the prompts part
+    assert [job.marks for job in batch.filling.values()] == [[200]]
+
+
 def test_a_small_shelf_is_enough_when_cases_and_samples_come_mixed() -> None:
     cases = [(i,) * 50 + (9,) * 50 for i in range(1, 9)]
     mixed = [drawing(10 * s + c, ids) for s in range(8) for c, ids in enumerate(cases)]
