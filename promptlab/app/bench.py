@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 from promptlab.app.lab import Lab
+from promptlab.app.loading import missing, start
 from promptlab.app.run import POLL_S
 from promptlab.core.bench import Benched, Decode, Memory, Rate, decode_rate, spread
 from promptlab.core.chat import Segment
@@ -22,8 +23,7 @@ from promptlab.core.events import Answered, EngineEvent, Failed, Failure, Ready,
 from promptlab.core.job import Mode, Model
 from promptlab.core.options import Options, draw_seed
 from promptlab.engine.backend import Question
-from promptlab.errors import EngineError, ModelMissing, PromptlabError
-from promptlab.files.gguf import check_header
+from promptlab.errors import PromptlabError
 from promptlab.files.models import present, select_models
 
 SIZES = (1, 2, 4, 8, 16, 32)
@@ -77,10 +77,7 @@ def choose(lab: Lab, names: Sequence[str], mode: Mode | None) -> list[Model]:
     models = select_models(lab.models, names)
     here = [model for model in models if present(model)]
     if not here or (names and len(here) < len(models)):
-        missing = [model.name for model in models if model not in here]
-        listed = " ".join(missing)
-        what = "model is not on disk" if len(missing) == 1 else "models are not on disk"
-        raise ModelMissing(f"{what}: {listed}", hint=f"Fetch with `promptlab models pull {listed}`")
+        raise missing([model for model in models if model not in here])
     return [replace(model, mode=mode) if mode else model for model in here]
 
 
@@ -145,12 +142,9 @@ class _Session:
         return Decode(size, rate.tokens_per_s, rate.low, rate.high)
 
     def _load(self) -> Ready:
-        name, path = self._model.name, present(self._model)
-        if path is None:
-            raise EngineError(f"{name}: its file has gone from the model store")
-        check_header(path)
+        name = self._model.name
+        start(self._lab, self._model)
         self._tell(Stage(name))
-        self._lab.backend.load(self._model, path)
         while True:
             match self._next():
                 case Ready(model=model) as ready if model == name:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from promptlab.app.lab import Lab
+from promptlab.app.loading import start
 from promptlab.app.run import POLL_S, write
 from promptlab.core.chat import PLAIN, template_hash
 from promptlab.core.events import Answered, EngineEvent, Failed, Failure, Ready, Started, Token
@@ -35,8 +36,7 @@ from promptlab.core.replay import (
     unfinished,
 )
 from promptlab.engine.backend import Question
-from promptlab.errors import EngineError, ModelMissing, PromptlabError, SourceError, StoreError
-from promptlab.files.gguf import check_header
+from promptlab.errors import ModelMissing, PromptlabError, SourceError, StoreError
 from promptlab.files.models import present
 from promptlab.files.pull import verify
 
@@ -240,15 +240,12 @@ class _Session:
 
     def _load(self) -> Ready | None:
         """Load the model; None, and a reason in `_dead`, where that fails."""
-        name, path = self._model.name, present(self._model)
+        name = self._model.name
         try:
-            if path is None:
-                raise EngineError(f"{name}: its file has gone from the model store")
-            check_header(path)
+            start(self._lab, self._model)
         except PromptlabError as error:
             self._dead = Failure(type(error).__name__, str(error))
             return None
-        self._lab.backend.load(self._model, path)
         while True:
             match self._lab.backend.next_event(POLL_S):
                 case Ready(model=model) as ready if model == name:

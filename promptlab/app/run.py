@@ -16,6 +16,7 @@ from typing import Any
 from ulid import ULID
 
 from promptlab.app.lab import Lab
+from promptlab.app.loading import missing
 from promptlab.core import chat
 from promptlab.core.board import Board
 from promptlab.core.chat import PLAIN, Formatted
@@ -37,7 +38,7 @@ from promptlab.core.prompt import Prompt
 from promptlab.core.record import Record, finish
 from promptlab.core.schema import from_text
 from promptlab.engine.backend import Question
-from promptlab.errors import EngineError, InputError, ModelMissing, PromptlabError, StoreError
+from promptlab.errors import EngineError, InputError, PromptlabError, StoreError
 from promptlab.files.gguf import check_header
 from promptlab.files.models import present, select_models
 from promptlab.sandbox import Sandbox
@@ -87,12 +88,8 @@ def prepare(lab: Lab, request: Request) -> Run:
         job.options()
     for prompt, inputs in cells:  # up to its first question, so that a template that cannot work is refused now
         lab.sandbox.step(prompt, inputs, ())
-    if missing := [m.name for m in models if present(m) is None]:
-        names = " ".join(missing)
-        what = "model is not on disk" if len(missing) == 1 else "models are not on disk"
-        raise ModelMissing(
-            f"{what}: {names}", hint=f"Fetch with `promptlab models pull {names}`, or run again with --pull"
-        )
+    if gone := [model for model in models if present(model) is None]:
+        raise missing(gone, ", or run again with --pull")
     if request.log:
         _ = lab.store  # a history that cannot be opened is said now, not after the answers
     return Run(lab, jobs, request.log)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from promptlab.app.lab import Lab
+from promptlab.app.loading import missing
 from promptlab.app.run import POLL_S, complete_inputs, write
 from promptlab.core.chat import Segment
 from promptlab.core.events import EngineEvent, Failed, Failure, Measured, Ready, Vocabulary
@@ -19,7 +20,7 @@ from promptlab.core.likelihood import Likelihood, likelihoods
 from promptlab.core.program import Ask, Message
 from promptlab.core.schema import shorten
 from promptlab.engine.backend import Measurement
-from promptlab.errors import EngineError, ModelMissing, PromptlabError, UsageError
+from promptlab.errors import EngineError, PromptlabError, UsageError
 from promptlab.files.gguf import check_header
 from promptlab.files.models import present, select_models
 
@@ -70,10 +71,8 @@ def score(lab: Lab, subject: Subject, names: Sequence[str]) -> list[Likelihood]:
     goes on. Raises NotFound, ModelMissing and SourceError.
     """
     models = select_models(lab.models, names)
-    if missing := [model.name for model in models if present(model) is None]:
-        listed = " ".join(missing)
-        what = "model is not on disk" if len(missing) == 1 else "models are not on disk"
-        raise ModelMissing(f"{what}: {listed}", hint=f"Fetch with `promptlab models pull {listed}`")
+    if gone := [model for model in models if present(model) is None]:
+        raise missing(gone)
     return _Session(lab, subject, models).results()
 
 
