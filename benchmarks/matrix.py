@@ -42,6 +42,7 @@ from promptlab.core.job import Mode, Model
 from promptlab.engine.machine import default_threads
 from promptlab.engine.pool import Pool
 from promptlab.errors import PromptlabError
+from promptlab.files.calibration import Calibrations
 from promptlab.files.models import present, read_models, select_models
 from promptlab.files.paths import shipped_library
 
@@ -71,7 +72,7 @@ class Contest:
         assert self.model.threads
         result: Result | None = None
         for mode in OURS:
-            pool = Pool()
+            pool = Pool(known=Calibrations())
             try:
                 ours = self._load(pool, mode)
                 if result is None:
@@ -125,7 +126,7 @@ class Contest:
 
     def ours(self, mode: str) -> None:
         """Our engine: the matrix, then decoding alone."""
-        pool = Pool()
+        pool = Pool(known=Calibrations())
         try:
             ours = self._load(pool, mode)
             outcome = ours.matrix(self.result.task)

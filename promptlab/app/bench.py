@@ -12,6 +12,7 @@ import string
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from promptlab.app.lab import Lab
@@ -45,6 +46,8 @@ class Terms:
     """Of each answer."""
     rounds: int = 3
     """Each round measures everything once."""
+    again: bool = False
+    """Find out anew how a model is laid out, instead of going by what is known of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,14 @@ class Resident(Protocol):
 
     def resident(self, model: str) -> int | None:
         """Bytes in memory of a loaded model's process, the pages of its file included."""
+
+
+@runtime_checkable
+class Forgetful(Protocol):
+    """An engine that finds out how a model is laid out, and can be made to do so again; not every one does."""
+
+    def forget(self, model: Model, path: Path) -> None:
+        """Find it out when the model is loaded next."""
 
 
 def choose(lab: Lab, names: Sequence[str], mode: Mode | None) -> list[Model]:
@@ -124,7 +135,8 @@ class _Session:
         found = Benched(name)
         try:
             ready = self._load()
-            found = replace(found, engine=ready.engine, load_s=ready.load_s, memory=Memory(self._resident()))
+            held = Memory(self._resident())
+            found = replace(found, engine=ready.engine, load_s=ready.load_s, tuning=ready.tuning, memory=held)
             self._measure(ready.engine.context)
             found = replace(found, memory=Memory(found.memory.loaded, self._resident()))
         except _Broken as broken:
@@ -142,7 +154,10 @@ class _Session:
         return Decode(size, rate.tokens_per_s, rate.low, rate.high)
 
     def _load(self) -> Ready:
-        name = self._model.name
+        name, backend = self._model.name, self._lab.backend
+        path = present(self._model)
+        if self._terms.again and path and isinstance(backend, Forgetful):
+            backend.forget(self._model, path)
         start(self._lab, self._model)
         self._tell(Stage(name))
         while True:

@@ -39,18 +39,21 @@ def bench(
     ] = "1,2,4,8,16,32",
     tokens: Annotated[int, typer.Option("--tokens", min=16, max=1000, help="Tokens of each answer.")] = 32,
     rounds: Annotated[int, typer.Option("--rounds", min=1, max=100, help="How often everything is measured.")] = 3,
+    calibrate: Annotated[
+        bool, typer.Option("--calibrate", help="Find out anew how each model is best laid out on this machine.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Measure how fast models read prompts and draw answers on this machine, and how much memory they hold.
 
     Rates are medians over the rounds, with the lowest and the highest. `-` stands where too few tokens were drawn by
-    that many answers at once: they ended early, or memory does not allow so many.
+    that many answers at once: they ended early, or there are not so many slots.
     """
     from promptlab.app.bench import Terms, choose
     from promptlab.cli.values import read_names
 
     names = read_names(models, "MODEL")
-    terms = Terms(_sizes(sizes), tokens, rounds)
+    terms = Terms(_sizes(sizes), tokens, rounds, calibrate)
     with lab(context) as here:
         chosen = choose(here, names, mode.value if mode else None)
         found, interrupted = _measured(here, chosen, terms)

@@ -3,9 +3,10 @@ second."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from statistics import median
+from typing import Any
 
 from promptlab.core.events import Engine, Failure
 
@@ -50,6 +51,9 @@ class Benched:
     engine: Engine | None = None
     """Its layout says what trying has found, too. None where the model could not be loaded."""
     load_s: float | None = None
+    tuning: Mapping[str, Any] = field(default_factory=dict)
+    """How its work is laid out where no answer depends on it, and the rates that this was chosen by; nothing where the
+    engine does not measure."""
     prefill: Rate = Rate()
     decode: tuple[Decode, ...] = ()
     memory: Memory = Memory()

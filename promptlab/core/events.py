@@ -112,6 +112,8 @@ class Ready:
     engine: Engine
     vocabulary: Vocabulary
     load_s: float
+    tuning: Mapping[str, Any] = field(default_factory=dict)
+    """How its work is laid out where no answer depends on it, and what was measured for that (`engine/tuning.py`)."""
 
 
 @dataclass(frozen=True, slots=True)

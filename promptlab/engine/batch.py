@@ -25,11 +25,10 @@ from promptlab.engine.answer import Pick
 from promptlab.engine.rules import FREE, Rules
 from promptlab.engine.sampling import Row
 from promptlab.engine.shelf import Shelf, State, as_ids, common_length
+from promptlab.engine.tuning import CHUNK
 from promptlab.engine.work import Drawing, Job, Scoring
 from promptlab.errors import EngineError
 
-CHUNK = 128
-"""Tokens of a prompt computed in one call; a cancelled sequence ends after at most one."""
 RESERVED = 2
 """Slots beyond that for what somebody waits for."""
 MIN_SLOTS, MIN_LENGTH = 4, 512
@@ -97,13 +96,16 @@ class Batch:
         rules: Rules | None = None,
         shelf: Shelf | None = None,
         threads: int = 1,
+        chunk: int = CHUNK,
         max_slots: int = MAX_SLOTS,
         now: Callable[[], float] = time.perf_counter,
     ) -> None:
+        """`chunk` is how many tokens of a prompt are computed in one call; what is cancelled ends after at most one."""
         self.device = device
         self.exact = exact
         self.rules = rules or (Rules() if exact else FREE)
         self.shelf = Shelf() if shelf is None else shelf
+        self.chunk = max(chunk, self.rules.align + self.rules.least)  # less, and there may be no place to cut
         self.max_slots = max_slots
         self.drawing: list[Drawing] = []
         """By their slots, without a gap."""
@@ -285,7 +287,7 @@ class Batch:
     def _compute(self, slot: int, job: Job) -> bool:
         """Compute the next part of a prompt; whether it was the last."""
         goal = job.marks[-1] if job.marks else len(job.ids)
-        end = self.rules.end(job.at, goal, CHUNK)
+        end = self.rules.end(job.at, goal, self.chunk)
         last = end == len(job.ids)
         self.device.prefill(slot, job.ids[job.at : end], job.at, 1 if last else 0)
         if last:

@@ -6,8 +6,9 @@ import re
 import time
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from promptlab.core.chat import Segment
 from promptlab.core.events import (
@@ -64,6 +65,8 @@ class FakeEngine:
         self.delay = delay
         """Seconds between events, so that an interface has something to watch."""
         self.chat_template = chat_template
+        self.tuning: Mapping[str, Any] = {}
+        """What it says of itself when a model is ready."""
         self.loaded: list[str] = []
         self.released: list[str] = []
         self.questions: list[Question] = []
@@ -80,7 +83,7 @@ class FakeEngine:
         engine = Engine("exact", "fake", "fake", "fake", 1, layout, False, model.context)
         controls = ("<|im_start|>", "<|im_end|>")
         words = Vocabulary(self.chat_template, "<s>", "<|im_end|>", controls, "fake")
-        self._events += [Loading(model.name, 0.5), Ready(model.name, engine, words, 0.0)]
+        self._events += [Loading(model.name, 0.5), Ready(model.name, engine, words, 0.0, self.tuning)]
 
     def release(self, model: str) -> None:
         """Note it: there is always room."""

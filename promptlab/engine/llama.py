@@ -15,7 +15,7 @@ from __future__ import annotations
 import ctypes
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,20 +33,21 @@ from promptlab.core.schema import shorten
 from promptlab.engine import sampling
 from promptlab.engine.answer import Answer
 from promptlab.engine.backend import Measurement, Question
-from promptlab.engine.batch import CHUNK, MIN_LENGTH, MIN_SLOTS
+from promptlab.engine.batch import MIN_LENGTH, MIN_SLOTS
 from promptlab.engine.machine import cpu_name
 from promptlab.engine.reading import OUTPUTS, Reading
 from promptlab.engine.rules import FREE, LENGTH, SLOTS, Found, Rules, find
 from promptlab.engine.sampling import Row
 from promptlab.engine.state import with_streams
+from promptlab.engine.tuning import CHUNK, CHUNKS
 from promptlab.engine.work import Choosing, Drawing, Job, Scoring
 from promptlab.errors import EngineError
 
 if TYPE_CHECKING:
     from promptlab.engine.grammar import Grammar, Grammars
 
-BATCH = 192
-"""Tokens of one call: a part of a prompt, and what the rules add to a piece of a text."""
+LEAST_CALL = 192
+"""Tokens that a call can have in any case: a piece of a text, and what the rules add to it."""
 MAX_READ = 4096
 """Tokens of all choices together that are read for an answer. Of more, one is drawn token by token instead."""
 
@@ -87,7 +88,7 @@ class Llama:
         log: Log,
         progress: Callable[[float], None],
         mode: str = "exact",
-        layout: Mapping[str, Any] | None = None,
+        flash_attention: bool = False,
         kv_bytes: int | None = None,
     ) -> None:
         """Load the file. `context` is in tokens of one conversation; `progress` hears fractions.
@@ -95,11 +96,11 @@ class Llama:
         Raises EngineError when the file cannot be loaded.
         """
         self.threads = threads
+        self.flash_attention = flash_attention
+        self.chunk = CHUNK
         self.safe_mode = safe_mode
         self.mode = mode
         self._kv_bytes = KV_BUDGET if kv_bytes is None else kv_bytes
-        # Only without flash attention an answer does not depend on what is beside it.
-        self.flash_attention = mode != "exact" and bool((layout or {}).get("flash_attention"))
         self._log = log
         self._model = self._load(path, progress)
         self._vocab = c.llama_model_get_vocab(self._model)
@@ -110,7 +111,7 @@ class Llama:
         self._context: Any = None
         self._piece = ctypes.create_string_buffer(64)
         self._grammars: Grammars | None = None
-        self._batch = c.llama_batch_init(BATCH, 0, 1)
+        self._batch = c.llama_batch_init(max(*CHUNKS, LEAST_CALL), 0, 1)
         self.rules = Rules() if mode == "exact" else FREE
         self._rows: list[Row] = []
         self.slots = self.length = 0
@@ -157,6 +158,10 @@ class Llama:
         self._context = self._open()
         self._memory = c.llama_get_memory(self._context)
 
+    def arrange(self, *, threads: int, flash_attention: bool, chunk: int) -> None:
+        """Compute like this from the next `resize` on: `chunk` tokens of a prompt in one call, at most."""
+        self.threads, self.flash_attention, self.chunk = threads, flash_attention, chunk
+
     def _fewest(self, slots: int) -> int:
         """So many slots, and those that the rules want besides."""
         return -(-slots // self.rules.multiple) * self.rules.multiple
@@ -165,19 +170,19 @@ class Llama:
         """Find out what an answer depends on, by computing the same in different ways. Raises EngineError."""
         slots, length = self.slots, self.length
         self.resize(SLOTS, min(LENGTH, self.context))
-        found = find(self, CHUNK)
+        found = find(self)
         self.resize(slots, length)
         return found
 
-    def keep_to(self, found: Found, *, wide: bool) -> None:
-        """Go by what was found out; `wide` suits a batch, and otherwise one answer at a time is quick."""
-        self.rules = found.rules(wide=wide)
+    def keep_to(self, rules: Rules) -> None:
+        """Go by what was found out."""
+        self.rules = rules
         self.resize(self.slots, self.length)
 
     def _open(self) -> Any:
         parameters = c.llama_context_default_params()
         parameters.n_ctx = self.slots * self.length
-        parameters.n_batch = parameters.n_ubatch = max(BATCH, self.slots)
+        parameters.n_batch = parameters.n_ubatch = max(self.chunk, LEAST_CALL, self.slots)
         parameters.n_seq_max = self.slots
         parameters.n_outputs_max = max(OUTPUTS, self.slots)
         parameters.n_threads = parameters.n_threads_batch = self.threads

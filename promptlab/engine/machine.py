@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import platform
 from collections.abc import Mapping
@@ -20,17 +22,6 @@ class Known(Protocol):
 
     def put(self, name: str, found: Mapping[str, Any]) -> None:
         """Keep it."""
-
-
-class Nothing:
-    """Nothing is known, and nothing is kept."""
-
-    def get(self, name: str) -> Mapping[str, Any] | None:
-        """Nothing."""
-        return None
-
-    def put(self, name: str, found: Mapping[str, Any]) -> None:
-        """Keep nothing."""
 
 
 def default_threads() -> int:
@@ -55,14 +46,19 @@ def _cpu(what: str) -> str:
 
 
 def loading_name(model: Model, path: Path, *, safe_mode: bool) -> str:
-    """A name for a model as it is loaded here: file, build, processor, threads. The file is told by its place, size and
-    time, as hashing it takes longer than what the name is for."""
+    """A name for a model as it is loaded here: file, build, processor, threads, mode, and what was set by hand.
+
+    The file is told by its place, size and time, as hashing it takes longer than what the name is for. The name is a
+    hash, with the model's own name before it.
+    """
     state = path.stat() if path.is_file() else None
     file = f"{path} {state.st_size} {state.st_mtime_ns}" if state else str(path)
     build = metadata.version("llama-cpp-python")
-    threads = model.threads or default_threads()
+    threads = model.threads or f"up to {default_threads()}"
     cpu = f"{cpu_name()} {_cpu('flags')}"  # several kinds of processors may have one name
-    return f"{file} | {build} {_library()} | {cpu} | {threads} | safe={safe_mode}"
+    by_hand = json.dumps([model.mode, dict(model.layout)], sort_keys=True)
+    all_of_it = f"{file} | {build} {_library()} | {cpu} | {threads} | {by_hand} | safe={safe_mode}"
+    return f"{model.name} {hashlib.sha256(all_of_it.encode()).hexdigest()[:32]}"
 
 
 def _library() -> str:

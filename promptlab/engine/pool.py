@@ -26,7 +26,7 @@ from promptlab.core.events import Answered, EngineEvent, Failed, Failure, Loadin
 from promptlab.core.job import Model
 from promptlab.core.plan import Grant, Need
 from promptlab.engine.backend import Measurement, Question
-from promptlab.engine.machine import Known, Nothing, default_threads, loading_name
+from promptlab.engine.machine import Known, default_threads, loading_name
 from promptlab.engine.memory import Memory, SystemMemory
 from promptlab.engine.process import WorkerProcess, same_loading
 from promptlab.engine.protocol import ask_request, load_request, measure_request, plain
@@ -87,9 +87,10 @@ class Pool:
     ) -> None:
         """`needs` says what a model needs of memory, `memory` what there is. `needs` may raise EngineError.
 
-        `known` keeps what a worker has found out about a model, and what the next one need not try again.
+        `known` keeps what a worker has found out about a model, so that the next one need not try again. Without it,
+        nobody measures how a model is quickest.
         """
-        self._known = known or Nothing()
+        self._known = known
         self._command = tuple(command)
         self._needs = needs
         self._memory = memory or SystemMemory()
@@ -227,6 +228,12 @@ class Pool:
         pid = self.pid(model)
         return None if pid is None else self._memory.taken(pid).rss or None
 
+    def forget(self, model: Model, path: Path) -> None:
+        """Find out again about a model, when it is loaded next, what was found out before."""
+        if self._known is not None:
+            for safe_mode in (False, True):
+                self._known.put(loading_name(model, path, safe_mode=safe_mode), {})
+
     @property
     def _workers(self) -> dict[str, WorkerProcess]:
         return {name: entry.worker for name, entry in self._entries.items() if entry.worker is not None}
@@ -243,12 +250,17 @@ class Pool:
             with self._lock:
                 self._turn_over(worker)
             return
+        if message.get("event") == "waiting":
+            with self._lock:
+                worker.waiting = True
+                self._hand_out()
+            return
         if message.get("event") == "tokenized":
             worker.tokenized(int(message["id"]), message["ids"])
             return
         if message.get("event") == "found":
-            name = loading_name(worker.model, worker.path, safe_mode=worker.safe_mode)
-            self._known.put(name, message["found"])
+            if self._known is not None:
+                self._known.put(loading_name(worker.model, worker.path, safe_mode=worker.safe_mode), message["found"])
             return
         event = decode(message)
         with self._lock:
@@ -279,6 +291,7 @@ class Pool:
             elif worker.ready is None and failure.signal in CRASHES and not worker.safe_mode:
                 # The default kernels crash on some machines (CONTRIBUTING, "The build"): try once more without them.
                 entry.worker = None
+                self._turn_over(worker)
                 self._start(entry, safe_mode=True)
             else:
                 self._fail(entry, worker, failure)
@@ -337,8 +350,11 @@ class Pool:
 
     def _start(self, entry: _Entry, *, safe_mode: bool) -> None:
         model = entry.model
-        found = self._known.get(loading_name(model, entry.path, safe_mode=safe_mode))
-        request = load_request(model, entry.path, entry.grant, safe_mode=safe_mode, found=found)
+        kept = self._known
+        known = kept.get(loading_name(model, entry.path, safe_mode=safe_mode)) if kept is not None else None
+        request = load_request(
+            model, entry.path, entry.grant, safe_mode=safe_mode, measure=kept is not None, known=known
+        )
         self._touch(entry)
         try:
             entry.worker = WorkerProcess(self._command, self, model, entry.path, request)
@@ -371,6 +387,7 @@ class Pool:
     # --- turns -------------------------------------------------------------------------------------------------------
 
     def _turn_over(self, worker: WorkerProcess) -> None:
+        worker.waiting = False
         if self._working is worker:
             self._working = None
         self._hand_out()
@@ -378,11 +395,11 @@ class Pool:
     def _hand_out(self) -> None:
         """Give the turn to whoever has waited longest among those that have work."""
         for worker in self._workers.values():
-            if worker.seqs and worker not in self._turns and worker is not self._working:
+            if worker.computes and worker not in self._turns and worker is not self._working:
                 self._turns.append(worker)
         while self._working is None and self._turns:
             worker = self._turns.popleft()
-            if worker.seqs and self._entry(worker) is not None:
+            if worker.computes and self._entry(worker) is not None:
                 self._working = worker
                 worker.send({"op": "turn"})
 

@@ -48,6 +48,8 @@ class WorkerProcess:
         self.ready: Ready | None = None
         self.seqs: set[int] = set()
         """Sequences asked for and not ended."""
+        self.waiting = False
+        """Whether it wants a turn though nothing was asked: it is being loaded, and wants to measure."""
         self._pool = listener
         self._stderr: deque[str] = deque(maxlen=STDERR_LINES)
         self._replies: dict[int, queue.SimpleQueue[list[int] | None]] = {}
@@ -92,6 +94,11 @@ class WorkerProcess:
     def tokenized(self, number: int, ids: list[int]) -> None:
         """Hand token ids to whoever asked for them."""
         self._replies.pop(number).put(ids)
+
+    @property
+    def computes(self) -> bool:
+        """Whether it has anything to do in a turn."""
+        return bool(self.seqs or self.waiting)
 
     @property
     def busy(self) -> bool:

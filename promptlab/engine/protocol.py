@@ -14,24 +14,33 @@ from promptlab.engine.machine import default_threads
 
 
 def load_request(
-    model: Model, path: Path, grant: Grant, *, safe_mode: bool, found: Mapping[str, Any] | None = None
+    model: Model,
+    path: Path,
+    grant: Grant,
+    *,
+    safe_mode: bool,
+    measure: bool = False,
+    known: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Load a model, and take no more memory for its caches than it was granted.
 
-    `kv_bytes` is None where nobody has read what a token takes: then the worker goes by its own limit.
+    `kv_bytes` is None where nobody has read what a token takes: then the worker goes by its own limit. With `measure`
+    it finds out how the model is quickest here, where that is not `known`.
     """
     return {
         "op": "load",
         "model": model.name,
         "path": str(path),
         "context": model.context,
-        "threads": model.threads or default_threads(),
+        "threads": model.threads,
+        "usable": default_threads(),
         "mode": model.mode,
         "layout": dict(model.layout),
         "safe_mode": safe_mode,
         "kv_bytes": grant.kv or None,
         "shelf_bytes": grant.shelf,
-        "found": None if found is None else dict(found),
+        "measure": measure,
+        "known": None if known is None else dict(known),
     }
 
 

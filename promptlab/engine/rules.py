@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from promptlab.engine.sampling import Row
+from promptlab.engine.tuning import CHUNK
 
 TRIED = ((1, 2), (4, 8), (8, 16), (32, 32))
 """Values of `align` and `least`, the freest first."""
@@ -122,11 +123,11 @@ class Trial(Protocol):
         """Put what was written down in a slot."""
 
 
-def find(device: Trial, chunk: int) -> Found:
+def find(device: Trial) -> Found:
     """Try it all. The device has `SLOTS` slots of `LENGTH` tokens. What cannot be shared is computed as ever: cut
-    only where any prompt is cut, after each `chunk`."""
+    only where any prompt is cut, after each `CHUNK`."""
     tokens = [int(each) for each in np.random.default_rng(0).integers(0, device.n_vocab, TRIAL)]
-    align, least = next((pair for pair in TRIED if _same_parts(device, tokens, *pair)), (chunk, 2))
+    align, least = next((pair for pair in TRIED if _same_parts(device, tokens, *pair)), (CHUNK, 2))
     rows, multiple = _rows(device, tokens)
     return Found(align, least, rows, multiple)
 

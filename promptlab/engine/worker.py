@@ -2,9 +2,9 @@
 
 It reads requests and writes events, a JSON line each:
 
-    {"op": "load", "model": …, "path": …, "context": …, "threads": …, "safe_mode": …,
+    {"op": "load", "model": …, "path": …, "context": …, "threads": null | …, "usable": …, "safe_mode": …,
      "mode": …, "layout": {…}, "kv_bytes": null | …, "shelf_bytes": …,
-     "found": null | {…}}                            once, first; "ready" tells what was found, if it was not known
+     "measure": …, "known": null | {…}}              once, first; a "found" event tells what was not known
     {"op": "ask", "seq": …, "segments": [[text, control], …], "options": {…}, "seed": …, "top": …,
      "constraint": null | {"kind": …, "value": …}, "interactive": …}
     {"op": "measure", "seq": …, "segments": …, "texts": […], "interactive": …}
@@ -13,8 +13,8 @@ It reads requests and writes events, a JSON line each:
     {"op": "turn"}                                   answered by {"event": "turn"} when the turn is over
 
 Every sequence has a number, and events of several mix, as `engine/batch.py` advances them. The worker computes only
-during its turn, so that models side by side share the cores without splitting threads. It ends when its input
-closes.
+during its turn, so that models side by side share the cores without splitting threads. To measure how it is quickest
+it wants one long turn, and says so by the event "waiting". It ends when its input closes.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ from promptlab.engine.batch import Batch
 from promptlab.engine.llama import Llama, Log
 from promptlab.engine.rules import read_found
 from promptlab.engine.shelf import Shelf
+from promptlab.engine.tuning import Terms, Tuning, read_tuning, terms, tune
 from promptlab.engine.work import Job
 from promptlab.errors import EngineError
 
@@ -70,33 +71,65 @@ class Worker:
         self._model = request["model"]
         begun = time.perf_counter()
         self._said = -1.0
+        choice = _terms(request)
         self._llama = Llama(
             Path(request["path"]),
             context=request["context"],
-            threads=request["threads"],
+            threads=choice.usual.threads,
             safe_mode=request["safe_mode"],
             log=Log(),
             progress=self._progress,
             mode=request["mode"],
-            layout=request["layout"],
+            flash_attention=choice.usual.flash_attention,
             kv_bytes=request["kv_bytes"],
         )
         self._llama.warm_up()
-        exact, threads = request["mode"] == "exact", request["threads"]
-        if exact:
-            self._keep_to_rules(request)
-        shelf = Shelf(request["shelf_bytes"])
-        rules = self._llama.rules
-        self._batch = Batch(self._llama, self._model, exact=exact, rules=rules, shelf=shelf, threads=threads)
-        loaded = time.perf_counter() - begun
-        self._say(Ready(self._model, self._llama.engine(), self._llama.vocabulary(), round(loaded, 6)))
+        tuning = self._lay_out(request, choice)
+        self._batch = Batch(
+            self._llama,
+            self._model,
+            exact=request["mode"] == "exact",
+            rules=self._llama.rules,
+            shelf=Shelf(request["shelf_bytes"]),
+            threads=tuning.threads,
+            chunk=tuning.chunk,
+            max_slots=tuning.slots,
+        )
+        loaded = round(time.perf_counter() - begun, 6)
+        self._say(Ready(self._model, self._llama.engine(), self._llama.vocabulary(), loaded, tuning.plain()))
 
-    def _keep_to_rules(self, request: Mapping[str, Any]) -> None:
-        found = read_found(request["found"])
-        if found is None:
-            found = self._llama.try_rules()
-            self._write({"event": "found", "found": found.plain()})
-        self._llama.keep_to(found, wide=bool(request["layout"].get("wide")))
+    def _lay_out(self, request: Mapping[str, Any], choice: Terms) -> Tuning:
+        """Find out what an answer depends on, and what is quickest; or go by what is known of that."""
+        known = request["known"] or {}
+        exact, wide = request["mode"] == "exact", bool(request["layout"].get("wide"))
+        found, tuning = read_found(known.get("rules")), read_tuning(known.get("tuning"))
+        self._arrange(tuning or choice.usual)
+        new = (exact and found is None) or (request["measure"] and tuning is None)
+        if exact:
+            found = found or self._llama.try_rules()
+            self._llama.keep_to(found.rules(wide=wide))
+        if request["measure"] and tuning is None:
+            tuning = self._measured(choice)
+            if exact and tuning.threads != choice.usual.threads:
+                found = self._llama.try_rules()
+                self._llama.keep_to(found.rules(wide=wide))
+        if new:
+            kept = {"rules": found and found.plain(), "tuning": tuning and tuning.plain()}
+            self._write({"event": "found", "found": kept})
+        return tuning or choice.usual
+
+    def _arrange(self, tuning: Tuning) -> None:
+        self._llama.arrange(threads=tuning.threads, flash_attention=tuning.flash_attention, chunk=tuning.chunk)
+        self._llama.resize(self._llama.slots, self._llama.length)
+
+    def _measured(self, choice: Terms) -> Tuning:
+        """Measure while no other model computes."""
+        self._write({"event": "waiting"})
+        while self._requests.get()["op"] != "turn":
+            pass  # there is nothing that can be asked of it yet
+        tuning = tune(self._llama, choice, time.perf_counter)
+        self._write({"event": "turn"})
+        return tuning
 
     def _progress(self, fraction: float) -> None:
         if fraction - self._said >= 0.02 or fraction >= 1.0:
@@ -144,6 +177,11 @@ class Worker:
     def _write(self, message: Mapping[str, Any]) -> None:
         self._out.write(json.dumps(message).encode() + b"\n")
         self._out.flush()
+
+
+def _terms(request: Mapping[str, Any]) -> Terms:
+    exact = request["mode"] == "exact"
+    return terms(request["usable"], exact=exact, threads=request["threads"], layout=request["layout"])
 
 
 def _question(model: str, request: Mapping[str, Any]) -> Question:

@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 from promptlab.core import yamltext
 from promptlab.core.job import Model
 from promptlab.core.options import check_option
+from promptlab.core.plan import MAX_SLOTS
 from promptlab.core.schema import shorten
 from promptlab.errors import NotFound, Problem, SourceError, StoreError
 from promptlab.files.paths import model_file
@@ -67,7 +68,9 @@ _Source = Annotated[
 
 class _Layout(_Strict):
     wide: bool = False
-    flash_attention: bool = False
+    flash_attention: bool | None = None
+    chunk: int | None = Field(default=None, ge=16, le=512)
+    slots: int | None = Field(default=None, ge=1, le=MAX_SLOTS)
 
 
 class _Entry(_Strict):

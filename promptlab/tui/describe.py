@@ -61,6 +61,8 @@ def status(cell: Cell) -> Content:
     match cell.status:
         case "waiting":
             return Content.styled("waiting for its turn", show.DIM)
+        case "loading" if cell.progress >= 1:  # the first time, it takes a few seconds to find out how it runs here
+            return Content.styled("warming up", show.DIM)
         case "loading":
             done = round(cell.progress * BAR)
             bar = Content.assemble(("━" * done, show.ACCENT), ("━" * (BAR - done), "$border-blurred"))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rich.text import Text
 
@@ -37,9 +38,26 @@ def _facts(each: Benched) -> dict[str, str]:
     return {
         "engine": DOT.join([*parts, "safe mode"] if engine.safe_mode else parts),
         "layout": " ".join(f"{key}={one_line(value)}" for key, value in engine.layout.items()),
+        **_tuning(each.tuning),
         "load": "" if each.load_s is None else f"{each.load_s:.2f} s",
         "memory": ", ".join(held),
     }
+
+
+_TUNED = {"threads": "threads", "flash_attention": "flash", "chunk": "chunk", "slots": "slots"}
+"""As models.yaml calls them, but short."""
+
+
+def _tuning(tuning: Mapping[str, Any]) -> dict[str, str]:
+    """What was chosen, and what it was chosen by."""
+    seen = tuning.get("seen", {})
+    found = {title: (tuning[name], seen.get(name, {})) for name, title in _TUNED.items() if name in tuning}
+    return {title: f"{one_line(value)}{_tried(rates)}" for title, (value, rates) in found.items()}
+
+
+def _tried(rates: Mapping[str, float]) -> str:
+    each = ", ".join(f"{one_line(value)}: {rate:,.0f}" for value, rate in rates.items())
+    return f" (tokens/s with {each})" if each else ""
 
 
 def bench_grid(found: Sequence[Benched]) -> Grid:

@@ -190,6 +190,8 @@ def _before(cell: Cell) -> Text:
     """What a column says before its first question."""
     if cell.status != "loading":
         return Text("waiting", style="dim")
+    if cell.progress >= 1:  # the first time, it takes a few seconds to find out how it runs here
+        return Text("warming up", style="dim")
     filled = round(min(max(cell.progress, 0.0), 1.0) * 12)
     bar = ("━" * filled, "cyan"), ("━" * (12 - filled), "dim")
     return Text.assemble(("loading ", "dim"), *bar, (f" {cell.progress:4.0%}", "dim"))

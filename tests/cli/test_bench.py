@@ -39,6 +39,33 @@ def test_what_computed_and_a_row_for_each_rate(cli: Cli) -> None:
     assert all(float(number.replace(",", "")) > 0 for line in lines[2:] for number in line[3:])
 
 
+def test_how_it_is_laid_out_and_what_that_was_chosen_by(
+    cli: Cli, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = {"chunk": {"32": 1152.4, "64": 17.3}, "flash_attention": {"false": 2.0, "true": 1.0}}
+    chosen = {"threads": 2, "flash_attention": False, "chunk": 32, "slots": 16, "seen": seen}
+    monkeypatch.setattr(engine, "tuning", chosen)
+    assert cli(*SHORT, "alpha").out.split("\n\n")[1].splitlines()[3:-1] == [
+        "threads  2",
+        "flash    false (tokens/s with false: 2, true: 1)",
+        "chunk    32 (tokens/s with 32: 1,152, 64: 17)",
+        "slots    16",
+    ]
+    (one,) = json.loads(cli(*SHORT, "alpha", "--json").out)
+    assert one["tuning"] == chosen
+
+
+def test_calibrate_finds_it_out_again(cli: Cli, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    forgotten: list[tuple[str, bool]] = []
+    monkeypatch.setattr(
+        FakeEngine, "forget", lambda self, model, path: forgotten.append((model.mode, path.is_file())), raising=False
+    )
+    assert cli(*SHORT, "alpha").code == 0
+    assert forgotten == []
+    assert cli(*SHORT, "alpha", "--calibrate", "--mode", "fast").code == 0
+    assert forgotten == [("fast", True)]
+
+
 def test_how_far_it_has_come_is_narrated(cli: Cli) -> None:
     result = cli(*SHORT[:-3], "2", "--tokens", "16", "beta", "--json")
     assert result.err.splitlines() == [
@@ -51,7 +78,7 @@ def test_how_far_it_has_come_is_narrated(cli: Cli) -> None:
 def test_json_is_a_list_of_models(cli: Cli) -> None:
     result = cli(*SHORT, "--json")
     alpha, beta = json.loads(result.out)
-    assert list(alpha) == ["model", "engine", "load_s", "prefill", "decode", "memory", "error"]
+    assert list(alpha) == ["model", "engine", "load_s", "tuning", "prefill", "decode", "memory", "error"]
     assert (alpha["model"], beta["model"]) == ("alpha", "beta")
     assert alpha["engine"]["layout"] == {"kv_unified": False, "flash_attention": False}
     assert {"mode", "threads", "cpu", "build", "llama_cpp"} <= alpha["engine"].keys()

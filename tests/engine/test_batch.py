@@ -15,11 +15,12 @@ from promptlab.core.options import Options
 from promptlab.core.plan import MAX_SLOTS
 from promptlab.engine.answer import Answer
 from promptlab.engine.backend import Question
-from promptlab.engine.batch import CHUNK, Batch
+from promptlab.engine.batch import Batch
 from promptlab.engine.reading import Reading
 from promptlab.engine.rules import FREE, Rules
 from promptlab.engine.sampling import Row
 from promptlab.engine.shelf import Shelf
+from promptlab.engine.tuning import CHUNK
 from promptlab.engine.work import Choosing, Drawing, Job, Scoring
 from promptlab.errors import EngineError
 from tests.engine.device import END, FakeDevice, logits

@@ -71,8 +71,8 @@ def answers(pool: Pool, asked: list[Question]) -> tuple[dict[int, list[Token]], 
     return tokens, ended
 
 
-def pool_with(name: str, *, wide: bool) -> Pool:
-    model = replace(read_models(shipped_library() / "models.yaml")[name], layout={"wide": wide})
+def pool_with(name: str, **layout: int) -> Pool:
+    model = replace(read_models(shipped_library() / "models.yaml")[name], layout=layout)
     path = present(model)
     assert path is not None
     pool = Pool()
@@ -103,3 +103,18 @@ def test_many_at_once_are_token_for_token_what_each_is_alone(name: str, wide: bo
         assert [(t.id, t.logprob, t.top) for t in together[question.seq]] == wanted, question.seq
         assert [(t.id, t.logprob, t.top) for t in again[question.seq + 100]] == wanted, question.seq
     assert sum(end.usage.cached_tokens for end in reused.values()) > 0
+
+
+@pytest.mark.parametrize("name", [SMOL, GEMMA])
+def test_how_much_of_a_prompt_goes_into_a_call_changes_nothing(name: str) -> None:
+    asked = list(questions(name))
+    found = []
+    for chunk in (16, 512):
+        pool = pool_with(name, chunk=chunk, slots=4)
+        try:
+            tokens, _ = answers(pool, asked)
+        finally:
+            pool.close()
+        found.append({seq: [(t.id, t.logprob, t.top) for t in each] for seq, each in tokens.items()})
+    assert found[0] == found[1]
+    assert len(found[0]) == len(asked)

@@ -6,8 +6,9 @@ import dataclasses
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -241,6 +242,43 @@ def test_close_leaves_no_process(make_pool: Callable[[str], Pool]) -> None:
     pids = [pool.pid("a"), pool.pid("b")]
     pool.close()
     assert all(pid is not None and not psutil.pid_exists(pid) for pid in pids)
+
+
+class Kept(dict[str, Mapping[str, Any]]):
+    """What is known, in memory."""
+
+    def put(self, name: str, found: Mapping[str, Any]) -> None:
+        self[name] = found
+
+
+def test_a_model_measures_in_a_turn_of_its_own_and_only_once(tmp_path: Path) -> None:
+    gate = tmp_path / "model.gguf"
+    os.mkfifo(gate)
+    kept = Kept()
+    pool = Pool([sys.executable, SCRIPT, "a=answer,b=measure"], known=kept)
+    try:
+        load(pool, "a")
+        events(pool, is_ready)
+        pool.load(Model("b", None), gate)
+        with gate.open("w"):  # opens when the other end is opened: it has its turn now
+            pool.ask(question("a", 1))
+            assert [type(e) for e in iter(lambda: pool.next_event(0.3), None)] == [Loading]
+        said = events(pool, is_ready)
+        said += [] if any(isinstance(e, Answered) for e in said) else events(pool, lambda e: isinstance(e, Answered))
+        assert [(name.split()[0], found) for name, found in kept.items()] == [("b", {"tuning": {"threads": 2}})]
+        pool.release("b")
+        pool.load(Model("b", None, context=99), gate)
+        events(pool, is_ready)
+        pool.forget(Model("b", None), gate)
+        assert list(kept.values()) == [{}, {}]
+    finally:
+        pool.close()
+
+
+def test_nobody_measures_where_nothing_is_kept(make_pool: Callable[[str], Pool]) -> None:
+    pool = make_pool("measure")
+    load(pool, "m")
+    events(pool, is_ready)
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system has no affinity mask")

@@ -135,6 +135,7 @@ def test_finished_rows_are_counted_from_the_first() -> None:
 def test_what_a_column_says_before_its_answer() -> None:
     assert columns.body(cell()).plain == "waiting"
     assert columns.body(cell(status="loading", progress=0.5)).plain == "loading ━━━━━━━━━━━━  50%"
+    assert columns.body(cell(status="loading", progress=1.0)).plain == "warming up"
     asked = step("", finish_reason=None, usage=None, timings=None)
     assert columns.body(cell(status="running", steps=(asked,))).plain == "…"
     assert columns.body(done(step(""))).plain == "(nothing)"

@@ -1,0 +1,258 @@
+"""How a model's work is laid out where no answer depends on it, found by measuring: threads, flash attention, how much
+of a prompt goes into a call, how many answers are drawn at once.
+
+Which is quickest depends on the model, its quantisation and the processor, so a few calls of each kind are timed when a
+model is first loaded on a machine, in the terms of `Terms`. Other things that run on the machine only ever add to a
+time, so of several rounds the shortest counts; and what is usual stays unless something else is clearly quicker.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from promptlab.core.plan import MAX_SLOTS
+
+CHUNK = 128
+"""Tokens of a prompt computed in one call, where nobody has measured."""
+CHUNKS = (32, 64, 128, 256, 512)
+SLOTS = (32, 16, 8)
+CLEARLY = 0.9
+"""What takes less than this part of the usual's time is clearly quicker."""
+ABOUT = 0.95
+"""What takes less than the best divided by this is about as quick."""
+CALL_S = 0.4
+"""A call for a prompt should not take longer: nothing else begins or is cancelled in the middle of one."""
+SECONDS = 1.5
+"""For each thing that is chosen. The usual is timed in any case, and the rest while there is time."""
+ROUNDS = 3
+PROMPT, ROWS, STEPS = 64, 4, 6
+"""What threads and flash attention are compared by: a prompt, then steps of some answers to it."""
+LENGTH, SHORT = 1024, 256
+"""Of a slot, while it is measured: room for the largest part of a prompt, or for many answers. llama.cpp rounds it
+up to a multiple of 256."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """What was chosen."""
+
+    threads: int
+    flash_attention: bool = False
+    chunk: int = CHUNK
+    """Tokens of a prompt computed in one call."""
+    slots: int = MAX_SLOTS
+    """Answers drawn at once, at most."""
+    seen: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """Of what was tried for each of them, how many tokens a second it came to."""
+
+    def plain(self) -> dict[str, Any]:
+        """To be kept, and to be shown."""
+        return asdict(self)
+
+
+def read_tuning(kept: Mapping[str, Any] | None) -> Tuning | None:
+    """Undo `Tuning.plain`; None for what is not that."""
+    try:
+        tuning = Tuning(**(kept or {}))
+        numbers = (tuning.threads, tuning.chunk, tuning.slots)
+        good = all(type(n) is int and 1 <= n <= 4096 for n in numbers) and type(tuning.flash_attention) is bool
+        seen = {str(what): {str(k): float(v) for k, v in rates.items()} for what, rates in tuning.seen.items()}
+    except (TypeError, ValueError, AttributeError):
+        return None
+    return Tuning(tuning.threads, tuning.flash_attention, tuning.chunk, tuning.slots, seen) if good else None
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What may be chosen; the usual stands first. What is set by hand, or has to be so, stands alone."""
+
+    threads: tuple[int, ...]
+    flash_attention: tuple[bool, ...] = (False,)
+    chunk: tuple[int, ...] = CHUNKS
+    slots: tuple[int, ...] = SLOTS
+
+    @property
+    def usual(self) -> Tuning:
+        """What holds where nothing was measured."""
+        chunk = CHUNK if CHUNK in self.chunk else self.chunk[0]
+        return Tuning(self.threads[0], self.flash_attention[0], chunk, self.slots[0])
+
+
+def terms(usable: int, *, exact: bool, threads: int | None, layout: Mapping[str, Any]) -> Terms:
+    """What may be chosen on a machine that has so many usable processors.
+
+    `threads` and `layout` (`flash_attention`, `chunk`, `slots`) are what was set by hand. Of processors that come in
+    pairs on one core, or in quick and slow ones, half or a quarter may do more than all.
+    """
+    fewer = [usable // part for part in (2, 4) if usable // part >= 2]
+    flash = (False, True) if layout.get("flash_attention") is None else (bool(layout["flash_attention"]),)
+    return Terms(
+        threads=(threads,) if threads else (usable, *fewer),
+        # With flash attention an answer depends on what is beside it.
+        flash_attention=(False,) if exact else flash,
+        chunk=(layout["chunk"],) if layout.get("chunk") else CHUNKS,
+        slots=(layout["slots"],) if layout.get("slots") else SLOTS,
+    )
+
+
+class Tunable(Protocol):
+    """What is needed of a device."""
+
+    n_vocab: int
+    context: int
+    slots: int
+    length: int
+
+    def arrange(self, *, threads: int, flash_attention: bool, chunk: int) -> None:
+        """Compute like this from the next `resize` on."""
+
+    def resize(self, slots: int, length: int) -> None:
+        """Make another context; what is in the slots is lost."""
+
+    def most_slots(self, length: int) -> int:
+        """How many slots of a length fit into the memory that the cache may take."""
+
+    def prefill(self, slot: int, tokens: Sequence[int], start: int, outputs: int) -> None:
+        """Compute tokens of one sequence."""
+
+    def step(self, tokens: Sequence[int], positions: Sequence[int]) -> None:
+        """Compute one token of each of the sequences in the lowest slots."""
+
+    def cut(self, slot: int, length: int) -> bool:
+        """Forget all of a sequence from a position on."""
+
+    def save(self, slot: int) -> npt.NDArray[np.uint8]:
+        """Write down what was computed of a sequence."""
+
+    def restore(self, slot: int, data: npt.NDArray[np.uint8]) -> None:
+        """Put what was written down in a slot."""
+
+
+def tune(device: Tunable, terms: Terms, now: Callable[[], float]) -> Tuning:
+    """Measure. The device is left as it was, but empty, and arranged by what was chosen."""
+    slots, length = device.slots, device.length
+    tuning = _Session(device, terms, now).result()
+    device.arrange(threads=tuning.threads, flash_attention=tuning.flash_attention, chunk=tuning.chunk)
+    device.resize(slots, length)
+    return tuning
+
+
+class _Session:
+    def __init__(self, device: Tunable, terms: Terms, now: Callable[[], float]) -> None:
+        self._device = device
+        self._terms = terms
+        self._now = now
+        self._length = min(LENGTH, device.context)
+        self._tokens = [int(t) for t in np.random.default_rng(0).integers(0, device.n_vocab, LENGTH)]
+        self._seen: dict[str, dict[int, float]] = {}
+
+    def result(self) -> Tuning:
+        threads, flash = self._threads_and_flash()
+        self._arrange(threads, flash)
+        chunk = self._chunk()
+        slots = self._slots()
+        seen = {what: {str(k).lower(): round(v, 2) for k, v in rates.items()} for what, rates in self._seen.items()}
+        return Tuning(threads, flash, chunk, slots, seen)
+
+    def _arrange(self, threads: int, flash: bool) -> None:
+        self._device.arrange(threads=threads, flash_attention=flash, chunk=max(self._terms.chunk))
+        self._device.resize(ROWS, self._length)
+
+    def _threads_and_flash(self) -> tuple[int, bool]:
+        threads, flash = self._terms.threads, self._terms.flash_attention
+        many = self._compare("threads", threads, lambda each: self._work(each, flash[0]))
+        return many, bool(self._compare("flash_attention", flash, lambda each: self._work(many, bool(each))))
+
+    def _work(self, threads: int, flash: bool) -> tuple[int, float]:
+        """A prompt and some answers: what they took, for each token."""
+        device = self._device
+        self._arrange(threads, flash)
+        count = min(PROMPT, self._length - STEPS - 1)
+        begun = self._now()
+        device.prefill(0, self._tokens[:count], 0, 1)
+        took = self._now() - begun
+        self._copy(count, ROWS)
+        return count + ROWS * STEPS, took + sum(self._step(count + i, ROWS) for i in range(STEPS))
+
+    def _copy(self, count: int, rows: int) -> None:
+        state = self._device.save(0)
+        for slot in range(1, rows):
+            self._device.restore(slot, state)
+
+    def _step(self, at: int, rows: int) -> float:
+        begun = self._now()
+        self._device.step(self._tokens[:rows], [at] * rows)
+        return self._now() - begun
+
+    def _chunk(self) -> int:
+        """The least that is about as quick as any: the sooner something else gets its turn."""
+        sizes = [size for size in self._terms.chunk if size <= self._length]
+        if len(sizes) < 2:
+            return self._terms.usual.chunk
+        costs = self._costs("chunk", sizes, self._part, CALL_S / 2)
+        best = min(costs.values())
+        return min(size for size, cost in costs.items() if cost * ABOUT <= best)
+
+    def _part(self, size: int) -> tuple[int, float]:
+        self._device.cut(0, 0)
+        begun = self._now()
+        self._device.prefill(0, self._tokens[:size], 0, 1)
+        return size, self._now() - begun
+
+    def _slots(self) -> int:
+        sizes = self._terms.slots
+        if len(sizes) < 2:
+            return sizes[0]
+        device, count = self._device, min(PROMPT, self._length // 2)
+        length = min(SHORT, self._length)
+        most = min(max(sizes), device.most_slots(length))
+        device.resize(most, length)
+        device.prefill(0, self._tokens[:count], 0, 1)
+        self._copy(count, most)
+        fit = [size for size in sizes if size <= most]
+        return self._compare("slots", fit, lambda rows: self._answers(count, rows)) if fit else sizes[0]
+
+    def _answers(self, at: int, rows: int) -> tuple[int, float]:
+        took = self._step(at, rows)
+        for slot in range(rows):
+            self._device.cut(slot, at)
+        return rows, took
+
+    def _compare(self, what: str, candidates: Sequence[int], measure: Callable[[int], tuple[int, float]]) -> int:
+        """The usual, which stands first, unless another is clearly quicker; then the quickest."""
+        usual = candidates[0]
+        if len(candidates) < 2:
+            return usual
+        costs = self._costs(what, candidates, measure)
+        best = min(costs, key=lambda each: costs[each])
+        return best if costs[best] < costs[usual] * CLEARLY else usual
+
+    def _costs(
+        self,
+        what: str,
+        candidates: Sequence[int],
+        measure: Callable[[int], tuple[int, float]],
+        longest: float = math.inf,
+    ) -> dict[int, float]:
+        """What each takes for a token, in seconds: the least of some rounds.
+
+        `candidates` behind one that takes longer than `longest` seconds are left out.
+        """
+        begun = self._now()
+        costs: dict[int, float] = {}
+        for _ in range(ROUNDS):
+            for each in candidates:
+                if costs and self._now() - begun > SECONDS:
+                    break
+                tokens, took = measure(each)
+                costs[each] = min(costs.get(each, math.inf), took / tokens)
+                if took > longest:
+                    break
+        self._seen[what] = {each: 1 / max(cost, 1e-9) for each, cost in costs.items()}
+        return costs

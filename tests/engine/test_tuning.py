@@ -1,0 +1,209 @@
+"""What is chosen by measuring: on a device without a model, whose calls take as long as it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from promptlab.engine.tuning import (
+    CALL_S,
+    CHUNK,
+    CHUNKS,
+    ROUNDS,
+    SECONDS,
+    SLOTS,
+    Terms,
+    Tuning,
+    read_tuning,
+    terms,
+    tune,
+)
+
+Cost = Callable[[int, int, bool], float]
+"""Seconds of a call by its tokens, the threads, and flash attention."""
+
+
+def even(tokens: int, threads: int, flash: bool) -> float:
+    return 0.001 * tokens
+
+
+class Machine:
+    """A device, and the clock that goes on when it computes."""
+
+    def __init__(self, prompt: Cost = even, step: Cost = even, *, context: int = 4096, fits: int = 1 << 20) -> None:
+        self.n_vocab, self.context = 50, context
+        self.time = 0.0
+        self.arranged: tuple[int, bool, int] = (0, False, 0)
+        self.calls: list[tuple[str, int]] = []
+        self._prompt, self._step, self._fits = prompt, step, fits
+        self._now = self.arranged
+        self.resize(4, min(512, context))
+
+    def arrange(self, *, threads: int, flash_attention: bool, chunk: int) -> None:
+        self.arranged = (threads, flash_attention, chunk)
+
+    def resize(self, slots: int, length: int) -> None:
+        assert length <= self.context
+        self.slots, self.length, self._now = slots, length, self.arranged
+        self._used = [0] * slots
+
+    def most_slots(self, length: int) -> int:
+        return max(self._fits // length, 1)
+
+    def prefill(self, slot: int, tokens: Sequence[int], start: int, outputs: int) -> None:
+        assert self._used[slot] == start
+        assert len(tokens) <= self._now[2]
+        assert start + len(tokens) <= self.length
+        self._used[slot] += len(tokens)
+        self._take("prompt", self._prompt, len(tokens))
+
+    def step(self, tokens: Sequence[int], positions: Sequence[int]) -> None:
+        assert list(positions) == self._used[: len(tokens)]
+        assert max(positions) < self.length
+        for slot in range(len(tokens)):
+            self._used[slot] += 1
+        self._take("step", self._step, len(tokens))
+
+    def _take(self, what: str, cost: Cost, tokens: int) -> None:
+        self.calls.append((what, tokens))
+        self.time += cost(tokens, self._now[0], self._now[1])
+
+    def cut(self, slot: int, length: int) -> bool:
+        self._used[slot] = min(self._used[slot], length)
+        return True
+
+    def save(self, slot: int) -> npt.NDArray[np.uint8]:
+        return np.array([self._used[slot]], np.uint8)
+
+    def restore(self, slot: int, data: npt.NDArray[np.uint8]) -> None:
+        self._used[slot] = int(data[0])
+
+
+def chosen(machine: Machine, usable: int = 2, *, exact: bool = False, **by_hand: Any) -> Tuning:
+    threads = by_hand.pop("threads", None)
+    return tune(machine, terms(usable, exact=exact, threads=threads, layout=by_hand), lambda: machine.time)
+
+
+def test_the_usual_stays_where_nothing_makes_a_difference() -> None:
+    machine = Machine()
+    found = chosen(machine, 16)
+    assert (found.threads, found.flash_attention, found.slots) == (16, False, SLOTS[0])
+    assert found.chunk == min(CHUNKS)  # the sooner is something else's turn
+    assert found.seen["threads"] == {"16": 1000.0, "8": 1000.0, "4": 1000.0}
+    assert set(found.seen["flash_attention"]) == {"false", "true"}
+    assert (machine.slots, machine.length) == (4, 512)
+    assert machine.arranged == (16, False, min(CHUNKS))
+
+
+@pytest.mark.parametrize(("slower", "threads"), [(2.0, 4), (1.05, 8)])
+def test_fewer_threads_only_where_they_are_clearly_quicker(slower: float, threads: int) -> None:
+    def cost(tokens: int, threads: int, flash: bool) -> float:
+        return 0.001 * tokens * (slower if threads > 4 else 1)
+
+    assert chosen(Machine(cost, cost), 8).threads == threads
+    assert chosen(Machine(cost, cost), 8, threads=8).threads == 8
+    assert 1 not in terms(3, exact=True, threads=None, layout={}).threads
+
+
+def test_flash_attention_where_it_is_quicker_but_never_in_exact_mode() -> None:
+    def cost(tokens: int, threads: int, flash: bool) -> float:
+        return 0.001 * tokens * (0.5 if flash else 1)
+
+    assert chosen(Machine(cost, cost)).flash_attention
+    assert not chosen(Machine(cost, cost), flash_attention=False).flash_attention
+    assert not chosen(Machine(cost, cost), exact=True).flash_attention
+    assert not chosen(Machine(cost, cost), exact=True, flash_attention=True).flash_attention
+
+
+def test_larger_parts_of_a_prompt_where_a_call_has_a_price_of_its_own() -> None:
+    assert chosen(Machine(lambda tokens, *_: 0.02 + 0.0001 * tokens)).chunk == 512
+    assert chosen(Machine(lambda tokens, *_: 0.0002 + 0.0001 * tokens)).chunk == 64
+
+
+def test_a_part_of_a_prompt_takes_no_longer_than_others_should_wait() -> None:
+    machine = Machine(lambda tokens, *_: 0.05 + 0.002 * tokens)
+    found = chosen(machine)
+    assert found.chunk == 128
+    assert max(found.seen["chunk"], key=int) == "128"
+    assert 0.05 + 0.002 * found.chunk <= CALL_S
+
+
+def test_fewer_answers_at_once_where_that_is_quicker() -> None:
+    assert chosen(Machine(step=lambda rows, *_: 0.001 * rows * (2 if rows > 8 else 1))).slots == 8
+    assert chosen(Machine(step=lambda rows, *_: 0.01 + 0.001 * rows)).slots == SLOTS[0]
+
+
+def test_no_more_answers_are_tried_than_fit_into_memory() -> None:
+    machine = Machine(fits=256 * 20)
+    assert chosen(machine).slots == 16
+    assert max(tokens for what, tokens in machine.calls if what == "step") == 16
+    assert chosen(Machine(fits=256 * 2)).slots == SLOTS[0]  # memory limits it later
+
+
+def test_what_is_set_by_hand_is_not_tried() -> None:
+    machine = Machine()
+    found = chosen(machine, 8, threads=3, chunk=100, slots=5, flash_attention=True)
+    assert found == Tuning(3, True, 100, 5)
+    assert not machine.calls
+    assert machine.arranged == (3, True, 100)
+
+
+def test_what_else_runs_for_a_while_does_not_decide() -> None:
+    busy = iter([9.0] * 5)
+
+    def cost(rows: int, threads: int, flash: bool) -> float:
+        return 0.001 * rows * next(busy, 1.0)
+
+    found = chosen(Machine(step=cost), exact=True)
+    assert found.slots == SLOTS[0]
+    assert set(found.seen["slots"].values()) == {1000.0}
+
+
+def test_a_slow_model_is_not_measured_for_long() -> None:
+    machine = Machine(lambda tokens, *_: 0.1 * tokens, lambda rows, *_: 1.0 * rows)
+    found = chosen(machine)
+    assert (found.flash_attention, found.chunk, found.slots) == (False, min(CHUNKS), SLOTS[0])
+    assert len(found.seen["slots"]) == 1
+    assert machine.time < 2 * SECONDS + (6.4 + 6 * 4) + 3.2 + 6.4 + 32  # the usual of each once, whatever it takes
+
+
+def test_every_round_counts_where_there_is_time() -> None:
+    machine = Machine(lambda tokens, *_: 1e-6 * tokens, lambda rows, *_: 1e-6 * rows)
+    chosen(machine, exact=True)
+    assert sum(call == ("step", 8) for call in machine.calls) == ROUNDS
+
+
+@pytest.mark.parametrize("context", [16, 100, 700])
+def test_a_small_context(context: int) -> None:
+    assert chosen(Machine(context=context), 8).threads == 8
+
+
+def test_what_is_kept_is_read_again() -> None:
+    found = chosen(Machine(), 8)
+    assert read_tuning(found.plain()) == found
+    assert Terms((2,)).usual == Tuning(2, chunk=CHUNK)
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        None,
+        {},
+        {"threads": "2"},
+        {"threads": True},
+        {"threads": 0},
+        {"threads": 2, "chunk": -1},
+        {"threads": 2, "slots": 1 << 40},
+        {"threads": 2, "flash_attention": 1},
+        {"threads": 2, "more": 1},
+        {"threads": 2, "seen": [1]},
+        {"threads": 2, "seen": {"slots": {"8": "many"}}},
+        {"threads": 2, "seen": {"slots": 3}},
+    ],
+)
+def test_what_is_no_finding_is_not_taken(kept: Any) -> None:
+    assert read_tuning(kept) is None
