@@ -9,10 +9,9 @@ where the rules allow (`engine/rules.py`), and nothing reused that was computed 
 
 from __future__ import annotations
 
-import bisect
 import itertools
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
@@ -26,6 +25,7 @@ from promptlab.engine.rules import FREE, Rules
 from promptlab.engine.sampling import Row
 from promptlab.engine.shelf import Shelf, State, as_ids, common_length
 from promptlab.engine.tuning import CHUNK
+from promptlab.engine.waiting import Queue
 from promptlab.engine.work import Drawing, Job, Scoring
 from promptlab.errors import EngineError
 
@@ -111,7 +111,7 @@ class Batch:
         """By their slots, without a gap."""
         self.filling: dict[int, Job] = {}
         """Prompts that are being computed, by their slots; the last one is worked on."""
-        self._waiting: tuple[_Queue, _Queue] = (_Queue(), _Queue())
+        self._waiting: tuple[Queue, Queue] = (Queue(), Queue())
         self._model = model
         self._now = now
         self._stepped = False
@@ -182,7 +182,7 @@ class Batch:
             return self._failed([job], error)
         return job.started()
 
-    def _urgent(self, queue: _Queue) -> bool:
+    def _urgent(self, queue: Queue) -> bool:
         return queue.peek().interactive and not any(job.interactive for job in self.filling.values())
 
     def _slot(self, job: Job) -> int | None:
@@ -245,7 +245,7 @@ class Batch:
         """Whether a prompt can go on from after `at` tokens of a state of so many, as if it had been computed anew."""
         return length >= self.rules.least and self.device.can_cut(length, at)
 
-    def _mark(self, job: Job, queue: _Queue) -> None:
+    def _mark(self, job: Job, queue: Queue) -> None:
         """Note where the next prompts leave this one, if its state must be kept there to be of use to them."""
         if job.logits is not None or self.device.can_cut(len(job.ids), len(job.ids) - 1):
             return
@@ -410,48 +410,3 @@ def _round(tokens: int, context: int) -> int:
     while length < tokens:
         length *= 2
     return min(length, context)
-
-
-class _Queue:
-    """What waits, taken in the order of the tokens of its prompts, round and round.
-
-    Neighbours in that order share the longest beginnings, so what one has computed is on the shelf when the next one
-    needs it, however small the shelf is. Whatever comes, each is taken before the round is over.
-    """
-
-    def __init__(self) -> None:
-        self._jobs: list[tuple[tuple[int, ...], int, Job]] = []
-        self._last: tuple[tuple[int, ...], int] = ((), -1)
-
-    def __len__(self) -> int:
-        return len(self._jobs)
-
-    def __iter__(self) -> Iterator[Job]:
-        return (job for _, _, job in self._jobs)
-
-    def following(self) -> Iterator[Job]:
-        """What waits, in the order in which it will be taken."""
-        at = self._next() if self._jobs else 0
-        return (job for _, _, job in itertools.chain(self._jobs[at:], self._jobs[:at]))
-
-    def add(self, job: Job) -> None:
-        bisect.insort(self._jobs, (job.ids, job.seq, job), key=lambda each: each[:2])
-
-    def peek(self) -> Job:
-        return self._jobs[self._next()][2]
-
-    def pop(self) -> Job:
-        ids, seq, job = self._jobs.pop(self._next())
-        self._last = (ids, seq)
-        return job
-
-    def remove(self, seq: int) -> Job | None:
-        for i, (_, each, job) in enumerate(self._jobs):
-            if each == seq:
-                del self._jobs[i]
-                return job
-        return None
-
-    def _next(self) -> int:
-        at = bisect.bisect_right(self._jobs, self._last, key=lambda each: each[:2])
-        return at if at < len(self._jobs) else 0
