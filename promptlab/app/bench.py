@@ -142,7 +142,7 @@ class _Session:
         except _Broken as broken:
             found = replace(found, error=broken.failure)
         except PromptlabError as error:
-            found = replace(found, error=Failure(type(error).__name__, str(error)))
+            found = replace(found, error=Failure.of(error))
         finally:
             for seq in self._running:  # only where it broke off
                 backend.cancel(name, seq)

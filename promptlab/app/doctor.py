@@ -22,7 +22,8 @@ from promptlab.core.options import Options
 from promptlab.core.prompt import parse
 from promptlab.engine import probe
 from promptlab.engine.backend import Backend, Question
-from promptlab.engine.pool import default_threads
+from promptlab.engine.machine import default_threads
+from promptlab.engine.memory import SystemMemory
 from promptlab.errors import PromptlabError, RenderError
 from promptlab.files.models import present
 from promptlab.files.paths import cache_dir
@@ -94,24 +95,13 @@ def _cpu_flags() -> set[str]:
 
 
 def _memory(lab: Lab) -> Iterator[Finding]:
-    memory = psutil.virtual_memory()
-    free = min([memory.available, *_cgroup_room()])
+    free = SystemMemory().available()
     largest = max((m.bytes or 0 for m in lab.models.values() if present(m)), default=0)
-    detail = f"{free / GIB:.1f} GiB free of {memory.total / GIB:.1f} GiB"
+    detail = f"{free / GIB:.1f} GiB free of {psutil.virtual_memory().total / GIB:.1f} GiB"
     if free < max(2 * largest, GIB // 2):
         yield Finding("memory", "warning", detail, "close other programs, or run one model at a time with -m")
     else:
         yield Finding("memory", "ok", detail)
-
-
-def _cgroup_room() -> list[int]:
-    """What a control group (a container's limit) leaves, in bytes, where there is one."""
-    try:
-        limit = Path("/sys/fs/cgroup/memory.max").read_text().strip()
-        used = Path("/sys/fs/cgroup/memory.current").read_text().strip()
-        return [] if limit == "max" else [int(limit) - int(used)]
-    except (OSError, ValueError):
-        return []
 
 
 def _store(lab: Lab) -> Iterator[Finding]:

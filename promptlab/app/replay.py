@@ -244,7 +244,7 @@ class _Session:
         try:
             start(self._lab, self._model)
         except PromptlabError as error:
-            self._dead = Failure(type(error).__name__, str(error))
+            self._dead = Failure.of(error)
             return None
         while True:
             match self._lab.backend.next_event(POLL_S):

@@ -181,7 +181,7 @@ class Run:
                 raise EngineError(f"{model.name}: its file has gone from the model store")
             check_header(path)
         except PromptlabError as error:
-            yield from self._take(Failed(model.name, None, _failure(error)))
+            yield from self._take(Failed(model.name, None, Failure.of(error)))
         else:
             self._held.add(model.name)
             self.lab.backend.load(model, path)
@@ -220,7 +220,7 @@ class Run:
             result = self.lab.sandbox.step(job.prompt, job.inputs, self._answers[job.id])
             question = None if isinstance(result, Transcript) else self._question(job, result)
         except PromptlabError as error:
-            yield from self._end(job, failure=_failure(error))
+            yield from self._end(job, failure=Failure.of(error))
             return
         if isinstance(result, Transcript):
             yield from self._end(job, output=result.output)
@@ -296,10 +296,6 @@ def write(sandbox: Sandbox, model: Model, vocabulary: Vocabulary, messages: tupl
 
 
 _CANCELLED = Failure("Cancelled", "cancelled before it was finished")
-
-
-def _failure(error: PromptlabError) -> Failure:
-    return Failure(type(error).__name__, str(error))
 
 
 def _now() -> str:

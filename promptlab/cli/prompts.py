@@ -54,6 +54,16 @@ OneModel = Annotated[
         autocompletion=complete_model,
     ),
 ]
+Models = Annotated[
+    list[str],
+    typer.Option(
+        "--model",
+        "-m",
+        metavar="MODEL",
+        help="A model; repeat it, or put commas between. `all`: every one on disk. None: the default ones.",
+        autocompletion=complete_model,
+    ),
+]
 Vars = Annotated[
     list[str],
     typer.Option("--var", metavar="NAME=VALUE", help="A value; NAME=@FILE reads it, NAME=- from standard input."),

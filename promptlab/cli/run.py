@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from promptlab.cli.output import print_json, say
-from promptlab.cli.prompts import Vars, complete, complete_model
+from promptlab.cli.prompts import Models, Vars, complete
 from promptlab.cli.state import lab
 from promptlab.errors import Exit, Interrupted, ModelMissing, UsageError
 
@@ -31,16 +31,7 @@ def run(
     prompts: Annotated[
         list[str], typer.Argument(metavar="PROMPT...", help="Names of prompts.", autocompletion=complete)
     ],
-    models: Annotated[
-        list[str],
-        typer.Option(
-            "--model",
-            "-m",
-            metavar="MODEL",
-            help="A model; repeat it, or put commas between. `all`: every one on disk. None: the default ones.",
-            autocompletion=complete_model,
-        ),
-    ] = [],  # noqa: B006  (typer copies it)
+    models: Models = [],  # noqa: B006  (typer copies it)
     var: Vars = [],  # noqa: B006
     samples: Annotated[int, typer.Option("--samples", "-n", min=1, max=MAX_SAMPLES, help="Answers of each model.")] = 1,
     seed: Annotated[int | None, typer.Option("--seed", "-s", help="The base seed; 0 unless given.")] = None,

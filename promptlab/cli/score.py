@@ -9,7 +9,7 @@ import typer
 
 from promptlab.cli.output import console, print_grid, print_json, print_page, say
 from promptlab.cli.paths import Json
-from promptlab.cli.prompts import Vars, complete, complete_model
+from promptlab.cli.prompts import Models, Vars, complete
 from promptlab.cli.state import lab
 from promptlab.errors import Exit, UsageError
 
@@ -27,16 +27,7 @@ def score(
         str | None,
         typer.Argument(metavar="[PROMPT]", help="The prompt that the texts answer.", autocompletion=complete),
     ] = None,
-    models: Annotated[
-        list[str],
-        typer.Option(
-            "--model",
-            "-m",
-            metavar="MODEL",
-            help="A model; repeat it, or put commas between. `all`: every one on disk. None: the default ones.",
-            autocompletion=complete_model,
-        ),
-    ] = [],  # noqa: B006  (typer copies it)
+    models: Models = [],  # noqa: B006  (typer copies it)
     var: Vars = [],  # noqa: B006
     text: Annotated[
         list[str],

@@ -32,6 +32,11 @@ class Failure:
     stderr: tuple[str, ...] = ()
     """The last lines that it wrote there."""
 
+    @classmethod
+    def of(cls, error: Exception) -> Failure:
+        """What an error says."""
+        return cls(type(error).__name__, str(error))
+
 
 @dataclass(frozen=True, slots=True)
 class Usage:
@@ -78,6 +83,8 @@ class Engine:
     """Tokens that fit into a conversation as loaded."""
     llguidance: str = ""
     """The version of what holds answers to a constraint."""
+    revision: int = 0
+    """Of promptlab's own part in an answer: how tokens are drawn, how work is cut into calls. 0 where nobody said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +174,8 @@ class Score:
     ids: tuple[int, ...]
     logprobs: tuple[float, ...]
     """Of each token, given all before it. Their sum is the log-probability of the text."""
+    texts: tuple[str, ...]
+    """What each token stands for. A part of a character, which some tokens are, is U+FFFD."""
 
 
 @dataclass(frozen=True, slots=True)

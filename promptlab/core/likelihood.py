@@ -17,6 +17,8 @@ class Weighed:
     """One token of a text."""
 
     id: int
+    text: str
+    """A part of a character is U+FFFD."""
     logprob: float
     """Natural logarithm, given all before it."""
 
@@ -52,7 +54,7 @@ def likelihoods(model: str, texts: Sequence[str], scores: Sequence[Score]) -> tu
         Likelihood(
             model,
             text,
-            tuple(map(Weighed, score.ids, score.logprobs)),
+            tuple(map(Weighed, score.ids, score.texts, score.logprobs)),
             total,
             perplexity(total, len(score.ids)),
             -total / math.log(2) / len(text.encode("utf-8", "replace")),

@@ -290,7 +290,8 @@ def key(
 def _decisive(engine: Engine) -> list[Any]:
     """What of an engine an answer depends on."""
     decisive = [engine.mode, dict(engine.layout), engine.threads, engine.context, engine.llama_cpp, engine.build]
-    return [*decisive, engine.llguidance] if engine.llguidance else decisive
+    more = [each for each in (engine.llguidance, engine.revision) if each]
+    return [*decisive, *more]
 
 
 def _json(value: Any, *, sort_keys: bool) -> str:

@@ -113,6 +113,7 @@ def obstacles(record: Record, engine: Engine, template: str | None) -> list[str]
         "processor": (was.cpu, engine.cpu),
         "threads": (was.threads, engine.threads),
         "safe mode": (was.safe_mode, engine.safe_mode),
+        "revision of the engine": (was.revision, engine.revision if was.revision else 0),
     }
     for key in sorted({*was.layout, *engine.layout}):
         same[f"layout, {key}"] = (was.layout.get(key), engine.layout.get(key))

@@ -13,6 +13,7 @@ import itertools
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -23,7 +24,7 @@ from promptlab.core.plan import MAX_SLOTS
 from promptlab.engine.answer import Pick
 from promptlab.engine.rules import FREE, Rules
 from promptlab.engine.sampling import Row
-from promptlab.engine.shelf import Shelf, State, as_ids, common_length
+from promptlab.engine.shelf import Ids, Shelf, State, as_ids, common_length
 from promptlab.engine.tuning import CHUNK
 from promptlab.engine.waiting import Queue
 from promptlab.engine.work import Drawing, Job, Scoring
@@ -77,11 +78,23 @@ class Device(Protocol):
     def move(self, source: int, target: int) -> None:
         """Bring a sequence to another place; what it leaves is empty."""
 
+    def copy(self, source: int, target: int) -> None:
+        """Have a sequence in another place too, as if it had been computed there."""
+
     def save(self, slot: int) -> npt.NDArray[np.uint8]:
         """Write down what was computed of a sequence."""
 
     def restore(self, slot: int, data: npt.NDArray[np.uint8]) -> None:
         """Put what was written down in a slot."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Stem:
+    """A prompt that cannot be written down, computed and left in a slot of its own: others go on from a copy of it."""
+
+    slot: int
+    ids: Ids
+    logits: Row
 
 
 class Batch:
@@ -111,6 +124,8 @@ class Batch:
         """By their slots, without a gap."""
         self.filling: dict[int, Job] = {}
         """Prompts that are being computed, by their slots; the last one is worked on."""
+        self._stem: _Stem | None = None
+        """Of the prompt that was computed last, if it is one of those."""
         self._waiting: tuple[Queue, Queue] = (Queue(), Queue())
         self._model = model
         self._now = now
@@ -189,18 +204,24 @@ class Batch:
         """A free slot that is long enough, from a larger context if need be; None when it cannot be larger."""
         used = len(self.drawing) + len(self.filling)
         length = self._length(job, used)
-        limit = min(self.max_slots, self.device.most_slots(length))
+        stem = int(len(job.ids) > self.device.longest_kept)  # a place for it to stay
+        limit = min(self.max_slots, max(self.device.most_slots(length) - stem, 1))
         if job.interactive and any(not each.interactive for each in (*self.drawing, *self.filling.values())):
             limit += RESERVED
         if used and used >= limit:
             return None
-        wanted = min(used + sum(map(len, self._waiting)), limit)
+        wanted = min(used + sum(map(len, self._waiting)), limit) + stem
         if wanted > self.device.slots or length > self.device.length:
             if not used or self._can_move():
-                self._grow(length, min(max(1 << (wanted - 1).bit_length(), MIN_SLOTS), limit))
+                self._grow(length, min(max(1 << (wanted - 1).bit_length(), MIN_SLOTS), limit + stem))
             elif used == self.device.slots or length > self.device.length:
                 return None
-        return next(i for i in range(len(self.drawing), self.device.slots) if i not in self.filling)
+        return self._free()[0]
+
+    def _free(self) -> list[int]:
+        """Slots that nobody needs; the one in which a stem is comes last."""
+        free = [i for i in range(len(self.drawing), self.device.slots) if i not in self.filling]
+        return sorted(free, key=lambda slot: self._stem is not None and slot == self._stem.slot)
 
     def _can_move(self) -> bool:
         """Whether all that is in the slots can be taken to another context."""
@@ -219,6 +240,7 @@ class Batch:
         """Take a larger context, and all that is in the slots with it."""
         if not self.device.movable:
             self.shelf.clear()
+        self._stem = None
         fillings = list(self.filling.values())
         saved = [self.device.save(slot) for slot in (*range(len(self.drawing)), *self.filling)]
         self.device.resize(slots, length)
@@ -231,15 +253,34 @@ class Batch:
         begun = self._now()
         most = self.rules.cut(len(job.ids))
         state, at = self.shelf.best(job.ids, most, self._can_go_on, self.rules.align)
-        if state is None:
+        stem, branch = self._stem, self._branch(job.ids, most)
+        if stem is not None and slot == stem.slot:
+            self._stem = None
+        if stem is not None and branch > at:
+            if slot != stem.slot:
+                self.device.copy(stem.slot, slot)
+            self._reuse(slot, job, branch, len(stem.ids), stem.logits)
+        elif state is not None:
+            self.device.restore(slot, state.data)
+            self._reuse(slot, job, at, len(state.ids), state.logits)
+        else:
             self.device.cut(slot, 0)
-            return
-        self.device.restore(slot, state.data)
-        if at < len(state.ids):
+        job.clock.prefill_s += self._now() - begun
+
+    def _branch(self, ids: Sequence[int], most: int) -> int:
+        """After how many tokens a prompt can go on from the stem."""
+        if self._stem is None:
+            return 0
+        common = common_length(self._stem.ids, as_ids(ids))
+        whole = common == len(ids) == len(self._stem.ids)
+        return common if whole else min(common // self.rules.align * self.rules.align, most)
+
+    def _reuse(self, slot: int, job: Job, at: int, length: int, logits: Row | None) -> None:
+        """Go on after `at` tokens of the `length` that are in the slot."""
+        if at < length:
             self.device.cut(slot, at)
         job.at = job.clock.reused = at
-        job.logits = state.logits if at == len(job.ids) else None
-        job.clock.prefill_s += self._now() - begun
+        job.logits = logits if at == len(job.ids) else None
 
     def _can_go_on(self, length: int, at: int) -> bool:
         """Whether a prompt can go on from after `at` tokens of a state of so many, as if it had been computed anew."""
@@ -292,12 +333,21 @@ class Batch:
         self.device.prefill(slot, job.ids[job.at : end], job.at, 1 if last else 0)
         if last:
             job.logits = self.device.row(end - job.at - 1).copy()
+            self._keep_stem(slot, job, job.logits)
         job.at = end
         if end == goal and job.marks:
             job.marks.pop()
         if end == goal and end <= self.device.longest_kept:
             self.shelf.put(State(as_ids(job.ids[:end]), self.device.save(slot), job.logits))
         return last
+
+    def _keep_stem(self, slot: int, job: Job, logits: Row) -> None:
+        """Leave a prompt where others can go on from it, if it is too long for the shelf."""
+        if len(job.ids) <= self.device.longest_kept:
+            return
+        if place := self._free()[-1:]:
+            self.device.copy(slot, place[0])
+            self._stem = _Stem(place[0], as_ids(job.ids), logits)
 
     def _read(self, slot: int, job: Scoring) -> list[EngineEvent]:
         if not job.begun:
@@ -335,13 +385,19 @@ class Batch:
         del self.filling[slot]
         if slot == target:
             return
+        if self._stem is not None and target == self._stem.slot:
+            self._stem = None
         other = self.filling.pop(target, None)
-        saved = self.device.save(target) if other else None
+        saved = self.device.save(target) if other and other.at <= self.device.longest_kept else None
         self.device.move(slot, target)
-        if other is not None and saved is not None:
+        if other is None:
+            return
+        if saved is not None:
             self.device.restore(slot, saved)
-            # Behind those let in later: what was let in last is worked on.
-            self.filling = {slot: other, **self.filling}
+        else:  # it cannot be brought anywhere
+            other.at = other.clock.reused = 0
+        # Behind those let in later: what was let in last is worked on.
+        self.filling = {slot: other, **self.filling}
 
     # --- a step -------------------------------------------------------------------------------------------------------
 
@@ -394,7 +450,7 @@ class Batch:
     def _failed(self, jobs: Sequence[Job], error: EngineError) -> list[EngineEvent]:
         for job in jobs:
             job.close()
-        return [Failed(self._model, job.seq, Failure(type(error).__name__, str(error))) for job in jobs]
+        return [Failed(self._model, job.seq, Failure.of(error)) for job in jobs]
 
 
 def _try_pick(row: tuple[Drawing, Row]) -> Pick | EngineError:

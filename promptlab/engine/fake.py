@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from promptlab.core.chat import Segment
+from promptlab.core.constraint import Constraint
 from promptlab.core.events import (
     Alternative,
     Answered,
@@ -155,7 +156,7 @@ class FakeEngine:
         try:
             pieces = _pieces(self.answer(question, prompt))
         except Exception as error:
-            yield Failed(question.model, question.seq, Failure(type(error).__name__, str(error)))
+            yield Failed(question.model, question.seq, Failure.of(error))
             return
         said: list[str] = []
         reason: FinishReason = "stop"
@@ -165,13 +166,22 @@ class FakeEngine:
                 break
             said.append(piece)
             yield Token(question.seq, _id(piece), piece, -0.5, (Alternative(_id(piece), -0.5),))
-        usage = Usage(len(ids), 0, len(said))
-        yield Answered(question.seq, "".join(said), reason, usage, Timings(0.0, 0.01, 0.01, 0.1, 10.0 * len(said)))
+        usage, timings = Usage(len(ids), 0, len(said)), Timings(0.0, 0.01, 0.01, 0.1, 10.0 * len(said))
+        text = "".join(said)
+        yield Answered(question.seq, text, reason, usage, timings, _shares(question.constraint, text))
+
+
+def _shares(constraint: Constraint | None, text: str) -> dict[str, float] | None:
+    """Where the answer is one of some choices: it is as probable as all the others together."""
+    if constraint is None or constraint.kind != "choices" or text not in constraint.value:
+        return None
+    others = len(constraint.value) - 1
+    return {choice: (0.5 if choice == text else 0.5 / others) if others else 1.0 for choice in constraint.value}
 
 
 def _score(text: str) -> Score:
     pieces = _pieces(text)
-    return Score(tuple(map(_id, pieces)), tuple(-0.125 * len(piece) for piece in pieces))
+    return Score(tuple(map(_id, pieces)), tuple(-0.125 * len(piece) for piece in pieces), tuple(pieces))
 
 
 def _pieces(text: str) -> list[str]:

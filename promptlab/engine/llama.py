@@ -51,6 +51,9 @@ LEAST_CALL = 192
 MAX_READ = 4096
 """Tokens of all choices together that are read for an answer. Of more, one is drawn token by token instead."""
 
+REVISION = 1
+"""To be raised with any change here or in what this uses after which the same question can get another answer."""
+
 _WARNING, _ERROR, _CONTINUED = 3, 4, 5
 
 
@@ -243,6 +246,7 @@ class Llama:
             safe_mode=self.safe_mode,
             context=self.context,
             llguidance=metadata.version("llguidance"),
+            revision=REVISION,
         )
 
     def vocabulary(self) -> Vocabulary:
@@ -319,7 +323,9 @@ class Llama:
         if not ids:
             raise EngineError("there is nothing before the text: this model needs a prompt to begin from")
         reading = self._reading(ids, texts, 0)
-        return Scoring(asked.model, asked.seq, reading, interactive=asked.interactive, prompt_tokens=len(ids))
+        return Scoring(
+            asked.model, asked.seq, reading, self.piece, interactive=asked.interactive, prompt_tokens=len(ids)
+        )
 
     def _reading(self, ids: Sequence[int], texts: Sequence[Sequence[int]], top: int) -> Reading:
         reading = Reading(ids, texts, top)
@@ -432,12 +438,17 @@ class Llama:
             self.restore(target, self.save(source))
             self.cut(source, 0)
             return
+        self.copy(source, target)
+        self.cut(source, 0)
+
+    def copy(self, source: int, target: int) -> None:
+        """Have a sequence in another place too, as if it had been computed there."""
+        length = c.llama_memory_seq_pos_max(self._memory, source) + 1
         c.llama_memory_seq_rm(self._memory, target, -1, -1)
         c.llama_memory_seq_cp(self._memory, source, target, -1, -1)
         # Between streams it has only been noted what to copy: that is done at the next decode, so there is one now.
-        c.llama_memory_seq_rm(self._memory, source, -1, -1)
-        self._decode([(0, 0, source, True)])
-        self.cut(source, 0)
+        self._decode([(0, length, target, True)])
+        self.cut(target, length)
 
     def can_cut(self, length: int, at: int) -> bool:
         """Whether a state of so many tokens can be gone on from after `at` of them.

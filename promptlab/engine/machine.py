@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from promptlab.core.job import Model
+from promptlab.engine.tuning import terms
 
 
 class Known(Protocol):
@@ -46,7 +47,7 @@ def _cpu(what: str) -> str:
 
 
 def loading_name(model: Model, path: Path, *, safe_mode: bool) -> str:
-    """A name for a model as it is loaded here: file, build, processor, threads, mode, and what was set by hand.
+    """A name for a model as it is loaded here: file, build, processor, mode, and what can be chosen of its layout.
 
     The file is told by its place, size and time, as hashing it takes longer than what the name is for. The name is a
     hash, with the model's own name before it.
@@ -54,11 +55,10 @@ def loading_name(model: Model, path: Path, *, safe_mode: bool) -> str:
     state = path.stat() if path.is_file() else None
     file = f"{path} {state.st_size} {state.st_mtime_ns}" if state else str(path)
     build = metadata.version("llama-cpp-python")
-    threads = model.threads or f"up to {default_threads()}"
     cpu = f"{cpu_name()} {_cpu('flags')}"  # several kinds of processors may have one name
-    by_hand = json.dumps([model.mode, dict(model.layout)], sort_keys=True)
-    all_of_it = f"{file} | {build} {_library()} | {cpu} | {threads} | {by_hand} | safe={safe_mode}"
-    return f"{model.name} {hashlib.sha256(all_of_it.encode()).hexdigest()[:32]}"
+    choice = terms(default_threads(), exact=model.mode == "exact", threads=model.threads, layout=model.layout)
+    how = [file, build, _library(), cpu, str(choice), model.mode, bool(model.layout.get("wide")), safe_mode]
+    return f"{model.name} {hashlib.sha256(json.dumps(how).encode()).hexdigest()[:32]}"
 
 
 def _library() -> str:

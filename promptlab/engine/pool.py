@@ -132,7 +132,7 @@ class Pool:
                 self._check_crashes(model, path)
             need = self._needs(model, path)
         except EngineError as error:
-            self._tell(Failed(model.name, None, Failure(type(error).__name__, str(error))))
+            self._tell(Failed(model.name, None, Failure.of(error)))
             return
         with self._lock:
             self._entries[model.name] = _Entry(model, path, need)

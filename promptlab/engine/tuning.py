@@ -177,10 +177,10 @@ class _Session:
         begun = self._now()
         device.prefill(0, self._tokens[:count], 0, 1)
         took = self._now() - begun
-        self._copy(count, ROWS)
+        self._copy(ROWS)
         return count + ROWS * STEPS, took + sum(self._step(count + i, ROWS) for i in range(STEPS))
 
-    def _copy(self, count: int, rows: int) -> None:
+    def _copy(self, rows: int) -> None:
         state = self._device.save(0)
         for slot in range(1, rows):
             self._device.restore(slot, state)
@@ -214,9 +214,10 @@ class _Session:
         most = min(max(sizes), device.most_slots(length))
         device.resize(most, length)
         device.prefill(0, self._tokens[:count], 0, 1)
-        self._copy(count, most)
+        self._copy(most)
         fit = [size for size in sizes if size <= most]
-        return self._compare("slots", fit, lambda rows: self._answers(count, rows)) if fit else sizes[0]
+        best = self._compare("slots", fit, lambda rows: self._answers(count, rows)) if fit else sizes[0]
+        return best if best in fit[1:] else sizes[0]  # where the usual does not fit, it is memory that limits it
 
     def _answers(self, at: int, rows: int) -> tuple[int, float]:
         took = self._step(at, rows)

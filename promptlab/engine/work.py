@@ -69,11 +69,21 @@ class Drawing(Job):
 class Scoring(Job):
     """Texts to be scored."""
 
-    def __init__(self, model: str, seq: int, reading: Reading, *, interactive: bool, prompt_tokens: int) -> None:
+    def __init__(
+        self,
+        model: str,
+        seq: int,
+        reading: Reading,
+        piece: Callable[[int], bytes],
+        *,
+        interactive: bool,
+        prompt_tokens: int,
+    ) -> None:
         super().__init__(seq, reading.prompt, interactive=interactive)
         self.reading = reading
         self.begun = False
         self._model = model
+        self._piece = piece
         self._prompt_tokens = prompt_tokens
 
     @property
@@ -91,12 +101,14 @@ class Scoring(Job):
 
     def finish(self) -> list[EngineEvent]:
         """What to say when all is read."""
-        scores = []
-        for text in self.reading.texts:
-            picks = self.reading.picks(text)
-            scores.append(Score(tuple(p.id for p in picks), tuple(p.logprob for p in picks)))
+        scores = tuple(map(self._score, self.reading.texts))
         usage = Usage(self._prompt_tokens, self.clock.reused, sum(len(score.ids) for score in scores))
-        return [Measured(self.seq, tuple(scores), usage)]
+        return [Measured(self.seq, scores, usage)]
+
+    def _score(self, text: Sequence[int]) -> Score:
+        picks = self.reading.picks(text)
+        pieces = (self._piece(pick.id).decode("utf-8", "replace") for pick in picks)
+        return Score(tuple(p.id for p in picks), tuple(p.logprob for p in picks), tuple(pieces))
 
 
 class Choosing(Scoring):
@@ -113,12 +125,12 @@ class Choosing(Scoring):
             question.model,
             question.seq,
             reading,
+            piece,
             interactive=question.interactive,
             prompt_tokens=len(reading.prompt),
         )
         self._question = question
         self._choices = choices
-        self._piece = piece
 
     def started(self) -> list[EngineEvent]:
         """As of any answer."""

@@ -62,7 +62,7 @@ class Worker:
         try:
             self._load(self._requests.get())
         except EngineError as error:
-            self._say(Failed(self._model, None, _failure(error)))
+            self._say(Failed(self._model, None, Failure.of(error)))
             return
         while True:
             self._take(self._requests.get())
@@ -163,7 +163,7 @@ class Worker:
         try:
             self._batch.add(begin())
         except EngineError as error:
-            self._say(Failed(self._model, seq, _failure(error)))
+            self._say(Failed(self._model, seq, Failure.of(error)))
 
     def _tell(self, events: Sequence[EngineEvent]) -> None:
         """Write some events at once: whoever reads them wakes up once."""
@@ -197,10 +197,6 @@ def _measurement(model: str, request: Mapping[str, Any]) -> Measurement:
 
 def _segments(request: Mapping[str, Any]) -> tuple[Segment, ...]:
     return tuple(Segment(text, control) for text, control in request["segments"])
-
-
-def _failure(error: EngineError) -> Failure:
-    return Failure(type(error).__name__, str(error))
 
 
 def _listen(requests: queue.SimpleQueue[dict[str, Any]]) -> None:

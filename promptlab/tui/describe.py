@@ -10,6 +10,7 @@ from textual.content import Content
 
 from promptlab.core.text import sanitize, sanitize_line
 from promptlab.tui import show
+from promptlab.views.distribution import next_choice
 
 if TYPE_CHECKING:
     from promptlab.core.job import Job
@@ -121,7 +122,7 @@ def script(cell: Cell) -> list[Line]:
         if named:
             lines += [("", "")] if number else []
             lines += [(sanitize_line(f"▸ {step.name}"), f"bold {show.ACCENT}")]
-        lines += _lines(step.text)
+        lines += [*_lines(step.text), *_beside(step)]
     closing = [*_returned(cell), *_failure(cell)]
     if closing and lines and lines[-1][0]:
         lines.append(("", ""))
@@ -133,7 +134,7 @@ def answer(cell: Cell) -> tuple[int, int]:
     if not cell.steps:
         return 0, 0
     named = _is_named(cell.steps)
-    before = sum(len(_lines(step.text)) + 2 for step in cell.steps[:-1])
+    before = sum(len(_lines(step.text)) + len(_beside(step)) + 2 for step in cell.steps[:-1])
     start = before + 1 if named else 0
     return start, start + len(_lines(cell.steps[-1].text))
 
@@ -144,6 +145,12 @@ def _is_named(steps: tuple[Step, ...]) -> bool:
 
 def _lines(text: str, style: str = "") -> list[Line]:
     return [(line.expandtabs(4), style) for line in sanitize(text).split("\n")]
+
+
+def _beside(step: Step) -> list[Line]:
+    """Where the answer was one of some choices: how probable that was."""
+    line = next_choice(step)
+    return [(line, show.DIM)] if line else []
 
 
 def _returned(cell: Cell) -> list[Line]:

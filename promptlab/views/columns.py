@@ -17,6 +17,7 @@ from rich.text import Text
 from promptlab.core.record import Cell, Step
 from promptlab.core.text import sanitize, sanitize_line
 from promptlab.views.answer import DOT, failure_line, labels, numbers, output_text
+from promptlab.views.distribution import next_choice
 
 MIN_WIDTH = 36
 """Cells that a column needs to stand beside another."""
@@ -180,7 +181,8 @@ def body(cell: Cell) -> Text:
 def _step_text(step: Step, cell: Cell, last: bool) -> Text:
     text = sanitize(step.text).strip()
     if text:
-        return Text(text)
+        beside = next_choice(step)
+        return Text.assemble(text, (f"\n{beside}" if beside else "", "dim"))
     if cell.record is None and last:
         return Text("…", style="dim")
     return Text("(nothing)" if step.finish_reason else "", style="dim")

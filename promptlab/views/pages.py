@@ -12,6 +12,7 @@ from promptlab.core.program import Message
 from promptlab.core.record import Record, Step
 from promptlab.core.text import sanitize, sanitize_line
 from promptlab.views.answer import DOT, failure_line, numbers, output_text
+from promptlab.views.distribution import SHOWN, distribution_lines
 from promptlab.views.jsontext import dumps
 
 Lines = list[Text]
@@ -89,12 +90,28 @@ def _step(step: Step, index: int, record: Record) -> Lines:
     own = {name: value for name, value in step.options.items() if record.options.get(name) != value}
     return [
         heading(f"step {index + 1}: {step.name} (seed {step.seed})"),
-        *fields({"options": own, "constraint": step.constraint and {step.constraint.kind: step.constraint.value}}),
+        *fields({"options": own, "constraint": _constraint(step)}),
         *messages_block(step.messages[_known(record.steps[:index], step) :]),
         Text("== answer", style="green"),
         answer,
+        *_choices(step),
         Text(DOT.join(numbers([step])), style="dim"),
     ]
+
+
+def _constraint(step: Step) -> Any:
+    """What the answer had to be; many choices, and those that are listed below the answer, are only counted."""
+    constraint = step.constraint
+    if constraint is None:
+        return None
+    if constraint.kind == "choices" and (step.distribution or len(constraint.value) > SHOWN):
+        return f"one of {len(constraint.value):,} choices"
+    return {constraint.kind: constraint.value}
+
+
+def _choices(step: Step) -> Lines:
+    lines = distribution_lines(step)
+    return [Text("== how probable each choice was", style="cyan"), *lines] if lines else []
 
 
 def _known(before: Sequence[Step], step: Step) -> int:

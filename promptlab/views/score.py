@@ -9,9 +9,8 @@ from rich.text import Text
 
 from promptlab.core.likelihood import Likelihood
 from promptlab.core.schema import shorten
-from promptlab.core.text import sanitize_line
 from promptlab.views.pages import Lines, heading, page
-from promptlab.views.table import Grid, grid
+from promptlab.views.table import Grid, as_text, grid
 
 TEXT_START = 60
 """Characters of a text that the table shows."""
@@ -22,7 +21,9 @@ def score_grid(found: Sequence[Likelihood]) -> Grid:
     several = any(each.probability is not None for each in found)
     share = ("PROBABILITY",) if several else ()
     headers = ("MODEL", "LOGPROB", "TOKENS", "MEAN", "PERPLEXITY", "BITS/BYTE", *share, "TEXT")
-    return grid(headers, [_row(each, several) for each in found], right=range(1, len(headers) - 1), cut_last=True)
+    rows = [_row(each, several) for each in found]
+    spare = headers.index("MEAN"), headers.index("TOKENS")  # the perplexity says as much, and so do total and mean
+    return grid(headers, rows, right=range(1, len(headers) - 1), cut_last=True, spare=spare)
 
 
 def _row(each: Likelihood, several: bool) -> tuple[str, ...]:
@@ -50,14 +51,12 @@ def probability(share: float | None) -> str:
 
 
 def tokens_page(found: Sequence[Likelihood]) -> Text:
-    """The tokens of each text, one on a line: its id, its log-probability, its probability."""
+    """The tokens of each text, one on a line: id, log-probability, probability, and what it stands for."""
     return page(map(_tokens, found))
 
 
 def _tokens(each: Likelihood) -> Lines:
     title = f"{each.model}: {shorten(' '.join(each.text.split()) or repr(each.text), TEXT_START)}"
-    return [heading(title), *(Text(sanitize_line(line)) for line in _lines(each))]
-
-
-def _lines(each: Likelihood) -> list[str]:
-    return [f"{t.id:>8}  {t.logprob:>9.3f}  {probability(exp(t.logprob)):>9}" for t in each.tokens]
+    rows = [(str(t.id), _fixed(t.logprob), probability(exp(t.logprob)), repr(t.text)) for t in each.tokens]
+    headers, *lines = as_text(grid(("ID", "LOGPROB", "PROBABILITY", "TOKEN"), rows, right=range(3))).splitlines()
+    return [heading(title), Text(headers, style="dim"), *map(Text, lines)]

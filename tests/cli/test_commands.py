@@ -149,6 +149,24 @@ def test_a_record_of_several_steps_shows_each_message_once(cli: Cli, engine: Fak
     assert 'returns\n{"verdict": "yes", "reason": "yes"}' in shown
 
 
+def test_the_probabilities_of_choices_are_shown_in_short_and_are_in_the_record(cli: Cli, library: Path) -> None:
+    choices = [f"{n} {'long' * 30}" for n in range(30)]
+    (library / "prompts" / "pick.jinja").write_text(
+        f"{{% user %}}Which?{{% enduser %}}{{% generate pick choices={choices} %}}"
+    )
+    assert cli("run", "pick", "-m", "alpha").code == 0
+    [row] = json.loads(cli("runs", "list", "--json").out)
+    step = json.loads(cli("runs", "show", row["id"], "--json").out)["steps"][0]
+    assert list(step["distribution"]) == choices
+    lines = cli("runs", "show", row["id"]).out.splitlines()
+    assert "constraint  one of 30 choices" in lines
+    start = lines.index("== how probable each choice was") + 1
+    assert lines[start].startswith(f"→  50.0%  {step['text'][:30]}")
+    assert lines[start + 1].startswith("    1.7%  ")
+    assert lines[start + 10] == "          and 20 more, 34.5% together"
+    assert all(len(line) <= 80 for line in lines[start : start + 11])
+
+
 def test_no_such_record(cli: Cli) -> None:
     result = cli("runs", "show", "01NOPE")
     assert (result.code, result.err.startswith("promptlab: there is no record '01NOPE'")) == (2, True)

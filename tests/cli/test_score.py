@@ -40,6 +40,7 @@ def test_json_is_a_list_of_numbers(cli: Cli) -> None:
     (one,) = json.loads(result.out)
     assert list(one) == ["model", "text", "tokens", "logprob", "perplexity", "bits_per_byte", "probability", "error"]
     assert [token["logprob"] for token in one["tokens"]] == [-0.25, -0.5]
+    assert [token["text"] for token in one["tokens"]] == ["no", " way"]
     assert all(isinstance(token["id"], int) for token in one["tokens"])
     assert (one["model"], one["text"], one["logprob"]) == ("alpha", "no way", -0.75)
     assert one["perplexity"] == pytest.approx(math.exp(0.375))
@@ -52,7 +53,9 @@ def test_tokens_are_shown_one_by_one(cli: Cli) -> None:
     _, tokens = result.out.split("\n\n")
     lines = tokens.splitlines()
     assert lines[0].startswith("alpha: no ␛[2J")
-    assert [line.split()[1:] for line in lines[1:]] == [["-0.250", "0.7788"], ["-0.625", "0.5353"]]
+    assert lines[1].split() == ["ID", "LOGPROB", "PROBABILITY", "TOKEN"]
+    rows = [line.split()[1:] for line in lines[2:]]
+    assert rows == [["-0.250", "0.7788", "'no'"], ["-0.625", "0.5353", r"'\n\x1b[2J'"]]
     assert "\x1b" not in result.out
 
 

@@ -37,7 +37,7 @@ EVENTS: list[EngineEvent] = [
     Token(3, 7, "", -1e-9, (Alternative(7, -0.1), Alternative(8, -2.5))),
     Answered(3, "text", "stop", Usage(1, 2, 3), Timings(0.1, 0.2, 0.3, 0.4, 5.0)),
     Answered(3, "a", "stop", Usage(1, 2, 3), Timings(0.1, 0.2, 0.3, 0.4, 5.0), {"a": 0.75, "b": 0.25}),
-    Measured(4, (Score((7, 8), (-0.5, -1e-9)), Score((9,), (-2.0,))), Usage(5, 0, 3)),
+    Measured(4, (Score((7, 8), (-0.5, -1e-9), ("a", "\ufffd\n")), Score((9,), (-2.0,), ("",))), Usage(5, 0, 3)),
     Failed("m", 3, Failure("EngineError", "why")),
     Failed("m", None, Failure("EngineError", "why", "SIGKILL", ("last", "lines"))),
 ]

@@ -9,16 +9,16 @@ from promptlab.core.likelihood import Weighed, likelihoods, perplexity, shares
 
 
 def test_the_numbers_of_one_text() -> None:
-    (one,) = likelihoods("alpha", ["Häh"], [Score((5, 7), (-1.0, -3.0))])
+    (one,) = likelihoods("alpha", ["Häh"], [Score((5, 7), (-1.0, -3.0), ("H", "äh"))])
     assert (one.model, one.text, one.error) == ("alpha", "Häh", None)
-    assert one.tokens == (Weighed(5, -1.0), Weighed(7, -3.0))
+    assert one.tokens == (Weighed(5, "H", -1.0), Weighed(7, "äh", -3.0))
     assert (one.logprob, one.mean, one.probability) == (-4.0, -2.0, None)
     assert one.perplexity == pytest.approx(math.exp(2))
     assert one.bits_per_byte == pytest.approx(4 / math.log(2) / 4)  # four bytes, three characters
 
 
 def test_several_texts_share_one_probability() -> None:
-    found = likelihoods("alpha", ["a", "bc"], [Score((1,), (-1.0,)), Score((2, 3), (-1.0, -1.0))])
+    found = likelihoods("alpha", ["a", "bc"], [Score((1,), (-1.0,), ("a",)), Score((2, 3), (-1.0, -1.0), ("b", "c"))])
     assert [each.probability for each in found] == pytest.approx([math.e / (math.e + 1), 1 / (math.e + 1)])
 
 

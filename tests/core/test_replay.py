@@ -189,6 +189,12 @@ def test_an_engine_that_is_not_as_it_was_is_an_obstacle(changes: dict[str, Any],
     assert obstacles(record(), replace(ENGINE, **changes), TEMPLATE) == [reason]
 
 
+def test_the_engines_own_revision_counts_where_the_record_has_it() -> None:
+    then = record(engine=replace(ENGINE, revision=1))
+    assert obstacles(then, replace(ENGINE, revision=2), TEMPLATE) == ["revision of the engine: 1 then, 2 now"]
+    assert obstacles(record(), replace(ENGINE, revision=2), TEMPLATE) == []
+
+
 def test_all_obstacles_are_named() -> None:
     assert len(obstacles(record(), replace(ENGINE, cpu="Another", threads=8), "another template")) == 3
 

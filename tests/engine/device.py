@@ -100,6 +100,10 @@ class FakeDevice:
         self._cells[target] = self._cells[source]
         self._cells[source] = []
 
+    def copy(self, source: int, target: int) -> None:
+        self._cells[target] = list(self._cells[source])
+        self._rows = {}
+
     def save(self, slot: int) -> npt.NDArray[np.uint8]:
         text = json.dumps([0 if self.movable else self.slots, self._cells[slot]])
         return np.frombuffer(text.encode(), np.uint8)

@@ -177,6 +177,55 @@ def test_a_beginning_that_many_prompts_share_is_computed_once(window: int) -> No
     assert device.computed == len(start) + sum(len(ids) - len(start) for ids in cases)
 
 
+def windowed() -> FakeDevice:
+    """A model with sliding windows, in exact mode: longer sequences cannot be written down."""
+    return FakeDevice(window=100, longest_kept=100)
+
+
+@pytest.mark.parametrize("slots", [2, 5, MAX_SLOTS])
+def test_what_is_too_long_for_the_shelf_is_computed_once_too(slots: int) -> None:
+    start = tuple(range(1, 20)) * 15
+    cases = [start + (i, i + 1, i + 2) * 10 for i in range(1, 9)]
+    mixed = [drawing(10 * s + c, ids) for s in range(4) for c, ids in enumerate(cases)]
+    heard, device = all_at_once(mixed, windowed(), max_slots=slots)
+    assert device.computed == len(start) + sum(len(ids) - len(start) for ids in cases)
+    for s, c in ((0, 0), (3, 7)):
+        alone, _ = all_at_once([drawing(1, cases[c])])
+        assert heard.tokens[10 * s + c] == alone.tokens[1]
+
+
+def test_a_long_prompt_is_there_when_it_is_asked_again_and_gives_way_to_other_work() -> None:
+    prompt, device = tuple(range(1, 20)) * 20, windowed()
+    batch = Batch(device, "m")
+    for seq in (1, 2):
+        batch.add(drawing(seq, prompt))
+        heard = run(batch)
+    assert device.computed == len(prompt)
+    batch.add(drawing(3, (5,) * 700))  # longer slots: another context
+    run(batch)
+    batch.add(drawing(4, prompt))
+    again = run(batch)
+    assert device.computed == 2 * len(prompt) + 700
+    assert again.tokens[4] == heard.tokens[2]
+    full = [drawing(10 + i, (i,) * 20, 30) for i in range(device.slots)]
+    everything = all_at_once(full, device)[0]
+    assert len(everything.ended) == device.slots
+
+
+def test_a_long_prompt_that_is_in_the_way_begins_again() -> None:
+    """It is half computed in the slot that an answer, which comes first, has to be drawn in."""
+    long, device = tuple(range(1, 20)) * 20, windowed()
+    batch = Batch(device, "m")
+    batch.add(drawing(1, long))
+    batch.advance()
+    batch.advance()
+    batch.add(drawing(2, (4,) * 30, interactive=True))
+    heard = run(batch)
+    alone, _ = all_at_once([drawing(1, long)])
+    assert heard.tokens[1] == alone.tokens[1]
+    assert device.computed > len(long) + 30
+
+
 def test_every_branch_of_a_tree_of_prompts_is_computed_once() -> None:
     root = (7,) * 100
     limbs = [root + (i,) * 50 for i in (1, 2)]
@@ -339,7 +388,7 @@ def by_hand(prompt: Sequence[int], text: Sequence[int]) -> list[float]:
 
 
 def scoring(seq: int, prompt: Sequence[int], what: Sequence[Sequence[int]]) -> Scoring:
-    return Scoring("m", seq, Reading(prompt, what), interactive=False, prompt_tokens=len(prompt))
+    return Scoring("m", seq, Reading(prompt, what), Words().piece, interactive=False, prompt_tokens=len(prompt))
 
 
 @settings(max_examples=100, deadline=None)
@@ -351,6 +400,7 @@ def test_each_token_of_a_text_gets_its_probability(prompt: tuple[int, ...], what
         measured = heard.ended[seq]
         assert isinstance(measured, Measured)
         assert [s.ids for s in measured.scores] == order
+        assert [s.texts for s in measured.scores] == [tuple(f"<{t}>" for t in text) for text in order]
         for score in measured.scores:
             assert score.logprobs == pytest.approx(by_hand(prompt, score.ids), abs=1e-5)
         assert measured.usage.completion_tokens == sum(map(len, order))

@@ -296,6 +296,7 @@ def test_choices_get_the_probabilities_of_their_texts(bench: Bench, model: str) 
     bench.seq += 1
     bench.pool.measure(Measurement(model, bench.seq, (Segment(ASKED, control=False),), tuple(choices)))
     measured = next(e for e in iter(lambda: bench.pool.next_event(60), None) if isinstance(e, Measured))
+    assert ["".join(score.texts) for score in measured.scores] == choices
     yes, no, course = (math.exp(sum(score.logprobs)) for score in measured.scores)
     total = (yes - course) + no + course
     for name, share in zip(choices, (yes - course, no, course), strict=True):

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from promptlab.core.chat import Segment
-from promptlab.core.events import Answered, Failed, Ready, Started, Token
+from promptlab.core.events import Answered, Failed, Ready, Started, Token, Usage
 from promptlab.core.options import Options
 from promptlab.engine.backend import Question
 from promptlab.engine.pool import Pool
@@ -82,13 +82,17 @@ def pool_with(name: str, **layout: int) -> Pool:
     return pool
 
 
+def used_of(ended: dict[int, Answered], case: int) -> list[Usage]:
+    return [ended[2 * case + sample + 1].usage for sample in range(2)]
+
+
 @pytest.mark.parametrize("wide", [False, True])
 @pytest.mark.parametrize("name", [SMOL, GEMMA])
 def test_many_at_once_are_token_for_token_what_each_is_alone(name: str, wide: bool) -> None:
     asked = list(questions(name))
     pool = pool_with(name, wide=wide)
     try:
-        together, _ = answers(pool, asked)
+        together, first = answers(pool, asked)
         again, reused = answers(pool, [replace(q, seq=q.seq + 100) for q in reversed(asked)])
     finally:
         pool.close()
@@ -103,6 +107,9 @@ def test_many_at_once_are_token_for_token_what_each_is_alone(name: str, wide: bo
         assert [(t.id, t.logprob, t.top) for t in together[question.seq]] == wanted, question.seq
         assert [(t.id, t.logprob, t.top) for t in again[question.seq + 100]] == wanted, question.seq
     assert sum(end.usage.cached_tokens for end in reused.values()) > 0
+    for case in range(len(LENGTHS)):  # the second sample computes nothing of its prompt, however long that is
+        cached, count = zip(*((u.cached_tokens, u.prompt_tokens) for u in used_of(first, case)), strict=True)
+        assert max(cached) == max(count)
 
 
 @pytest.mark.parametrize("name", [SMOL, GEMMA])

@@ -26,6 +26,15 @@ def test_the_choice_goes_by_seed() -> None:
     assert [t.text for t in texts if isinstance(t, Answered)] == ["red", "dark blue", "green"] * 2
 
 
+def test_a_choice_has_its_probability() -> None:
+    answered = said(FakeEngine(), Constraint("choices", ["red", "dark blue", "green"]), 1)
+    alone = said(FakeEngine(), Constraint("choices", ["red"]))
+    assert isinstance(answered, Answered)
+    assert isinstance(alone, Answered)
+    assert answered.distribution == {"red": 0.25, "dark blue": 0.5, "green": 0.25}
+    assert alone.distribution == {"red": 1.0}
+
+
 @pytest.mark.parametrize(
     ("kind", "value"),
     [
@@ -43,7 +52,7 @@ def test_the_answer_fits(kind: Kind, value: Any) -> None:
 def test_a_tests_own_answer_is_used_as_it_is() -> None:
     answered = said(FakeEngine(lambda question, prompt: "whatever"), Constraint("choices", ["a"]))
     assert isinstance(answered, Answered)
-    assert answered.text == "whatever"
+    assert (answered.text, answered.distribution) == ("whatever", None)
 
 
 def test_without_a_constraint_it_says_what_it_heard() -> None:

@@ -192,6 +192,31 @@ def test_tables() -> None:
 
 
 @pytest.mark.parametrize(
+    ("width", "shown"),
+    [
+        (48, ["A  NUMBER  COUNT  LAST", "x    1000      1  " + "y" * 30]),
+        (38, ["A  NUMBER  COUNT  LAST", "x    1000      1  " + "y" * 19 + "…"]),
+        (37, ["A  COUNT  LAST", "x      1  " + "y" * 26 + "…"]),
+        (29, ["A  LAST", "x  " + "y" * 25 + "…"]),
+        (15, ["A  LAST", "x  " + "y" * 11 + "…"]),
+    ],
+)
+def test_spare_columns_make_way_for_the_last_one(width: int, shown: list[str]) -> None:
+    table = grid(("A", "NUMBER", "COUNT", "LAST"), [("x", "1000", "1", "y" * 30)], {1, 2}, cut_last=True, spare=(1, 2))
+    console = Console(width=width, record=True, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
+    with console.file:
+        console.print(as_rich(table, width))
+    assert [line.rstrip() for line in console.export_text().splitlines()] == shown
+    assert as_text(table).splitlines() == ["A  NUMBER  COUNT  LAST", "x    1000      1  " + "y" * 30]
+
+
+def test_spare_columns_stay_where_the_last_one_needs_little() -> None:
+    table = grid(("A", "NUMBER", "B"), [("x", "1000", "y")], {1}, cut_last=True, spare=(1,))
+    assert len(as_rich(table, 12).columns) == 3
+    assert len(as_rich(table, 11).columns) == 2
+
+
+@pytest.mark.parametrize(
     ("number", "text"),
     [(None, ""), (0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (253_113_024, "253.1 MB"), (7 * 10**9, "7.0 GB")],
 )
