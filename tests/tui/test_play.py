@@ -156,6 +156,23 @@ def test_steps_stand_under_their_names(library: Path, engine: FakeEngine) -> Non
     asyncio.run(go())
 
 
+def test_how_probable_a_choice_was_stands_below_it(library: Path, engine: FakeEngine) -> None:
+    (library / "prompts" / "mood.jinja").write_text(
+        '{% user %}Good?{% enduser %}{% generate first choices=["yes", "no"] %}'
+        '{% user %}Which?{% enduser %}{% generate last choices=["a", "b"] %}'
+    )
+    engine.answer = lambda question, prompt: question.constraint.value[0]  # type: ignore[union-attr]
+
+    async def go() -> None:
+        async with playing(library, engine) as player:
+            await player.choose("mood")
+            await player.run()
+            assert player.text().count("50.0%, then no (50.0%)") == 2
+            assert [column.shown for column in player.columns] == ["a", "a"]
+
+    asyncio.run(go())
+
+
 @pytest.mark.parametrize(
     ("prompt", "keys", "wanted"),
     [
