@@ -46,13 +46,15 @@ def _facts(each: Benched) -> dict[str, str]:
 
 _TUNED = {"threads": "threads", "flash_attention": "flash", "chunk": "chunk", "slots": "slots"}
 """As models.yaml calls them, but short."""
+_ELSEWHERE = ("threads", "flash_attention")
+"""Where there was no choice, the lines about engine and layout say as much."""
 
 
 def _tuning(tuning: Mapping[str, Any]) -> dict[str, str]:
     """What was chosen, and what it was chosen by."""
     seen = tuning.get("seen", {})
-    found = {title: (tuning[name], seen.get(name, {})) for name, title in _TUNED.items() if name in tuning}
-    return {title: f"{one_line(value)}{_tried(rates)}" for title, (value, rates) in found.items()}
+    shown = [name for name in _TUNED if name in tuning and (name in seen or name not in _ELSEWHERE)]
+    return {_TUNED[name]: f"{one_line(tuning[name])}{_tried(seen.get(name, {}))}" for name in shown}
 
 
 def _tried(rates: Mapping[str, float]) -> str:
