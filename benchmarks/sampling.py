@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import time
 from collections.abc import Sequence
 from statistics import median
@@ -20,6 +21,8 @@ from promptlab.core.options import Options
 from promptlab.engine.backend import Question
 from promptlab.engine.batch import Batch
 from promptlab.engine.machine import default_threads
+from promptlab.engine.process import environment
+from promptlab.engine.worker import SWITCH_S
 from promptlab.files.models import present, read_models, select_models
 from promptlab.files.paths import shipped_library
 
@@ -89,5 +92,8 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # as a worker's
+    wanted = environment()
+    if wanted != dict(os.environ):  # threads wait as a worker's do, which is read when the process starts
+        os.execve(sys.executable, [sys.executable, *sys.argv], wanted)
+    sys.setswitchinterval(SWITCH_S)
     main()

@@ -10,7 +10,7 @@ from typing import Protocol
 from promptlab.core.events import Alternative, Answered, EngineEvent, FinishReason, Started, Timings, Token, Usage
 from promptlab.engine import sampling
 from promptlab.engine.backend import Question
-from promptlab.engine.sampling import Row, exact
+from promptlab.engine.sampling import Peaks, Row, exact
 from promptlab.engine.stream import TextStream
 
 PENALTY_WINDOW = 64
@@ -43,7 +43,7 @@ class Guide(Protocol):
 class Sampler(Protocol):
     """Draws from candidates."""
 
-    def draw(self, logits: Row) -> int:
+    def draw(self, peaks: Peaks) -> int:
         """Draw a token."""
 
     def close(self) -> None:
@@ -59,10 +59,10 @@ class Pick:
     top: tuple[Alternative, ...]
 
 
-def look(logits: Row, tokens: Sequence[int], count: int) -> list[Pick]:
-    """What a model says of some tokens, and of the `count` most likely ones. Raises EngineError."""
-    total = sampling.log_total(logits)
-    top = tuple(Alternative(int(i), exact(logits[i] - total)) for i in sampling.most_likely(logits, count))
+def look(peaks: Peaks, tokens: Sequence[int], count: int) -> list[Pick]:
+    """What a model says of some tokens, and of the `count` most likely ones."""
+    logits, total = peaks.logits, peaks.log_total()
+    top = tuple(Alternative(int(i), exact(logits[i] - total)) for i in peaks.most_likely(count))
     return [Pick(token, exact(logits[token] - total), top) for token in tokens]
 
 
@@ -100,14 +100,15 @@ class Answer:
 
     def pick(self, logits: Row) -> Pick:
         """Draw the next token. Touches nothing but this answer's own: may run beside others. Raises EngineError."""
-        wanted = logits
+        peaks, wanted = Peaks(logits), logits
         penalty = self.question.options.repeat_penalty
         if penalty != 1.0:
             recent = (*self.ids[-PENALTY_WINDOW:], *self.tokens)[-PENALTY_WINDOW:]
             wanted = sampling.penalized(wanted, recent, penalty)
         if self._guide is not None:
             wanted = sampling.masked(wanted, self._guide.allowed)
-        return look(logits, [self._sampler.draw(wanted)], self.question.top)[0]
+        drawn = self._sampler.draw(peaks if wanted is logits else Peaks(wanted))
+        return look(peaks, [drawn], self.question.top)[0]
 
     def take(self, pick: Pick) -> list[EngineEvent]:
         """Go on by a token that was picked, and say what came of it. Raises EngineError."""

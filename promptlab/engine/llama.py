@@ -30,14 +30,13 @@ from promptlab.core.events import Engine, Vocabulary
 from promptlab.core.options import Options
 from promptlab.core.plan import KV_BUDGET
 from promptlab.core.schema import shorten
-from promptlab.engine import sampling
 from promptlab.engine.answer import Answer
 from promptlab.engine.backend import Measurement, Question
 from promptlab.engine.batch import MIN_LENGTH, MIN_SLOTS
 from promptlab.engine.machine import cpu_name
 from promptlab.engine.reading import OUTPUTS, Reading
 from promptlab.engine.rules import FREE, LENGTH, SLOTS, Found, Rules, find
-from promptlab.engine.sampling import Row
+from promptlab.engine.sampling import Peaks, Row
 from promptlab.engine.state import with_streams
 from promptlab.engine.tuning import CHUNK, CHUNKS
 from promptlab.engine.work import Choosing, Drawing, Job, Scoring
@@ -108,6 +107,7 @@ class Llama:
         self._model = self._load(path, progress)
         self._vocab = c.llama_model_get_vocab(self._model)
         self.n_vocab = c.llama_vocab_n_tokens(self._vocab)
+        self._row_type = ctypes.c_float * self.n_vocab
         trained = c.llama_model_n_ctx_train(self._model)
         self.context = min(context, trained) if trained > 0 else context
         self._fixed = self._length_matters()
@@ -423,7 +423,8 @@ class Llama:
 
     def _row(self, index: int) -> Row:
         pointer = c.llama_get_logits_ith(self._context, index)
-        return np.ctypeslib.as_array(pointer, shape=(self.n_vocab,))
+        # Not by np.ctypeslib.as_array, which makes two types each time: that takes as long as to find the highest.
+        return np.frombuffer(self._row_type.from_address(ctypes.addressof(pointer.contents)), np.float32)
 
     def cut(self, slot: int, length: int) -> bool:
         """Forget all of a sequence from a position on; False when the model cannot, and all is forgotten."""
@@ -508,11 +509,12 @@ class Sampler:
     def _add(self, sampler: Any) -> None:
         c.llama_sampler_chain_add(self._chain, sampler)
 
-    def draw(self, logits: Row) -> int:
+    def draw(self, peaks: Peaks) -> int:
         """Draw a token."""
+        logits = peaks.logits
         if self._greedy:
-            return int(logits.argmax())
-        few = sampling.most_likely(logits, self._top_k) if self._top_k > 0 else np.flatnonzero(logits > -np.inf)
+            return int(peaks.most_likely(1)[0])
+        few = peaks.most_likely(self._top_k) if self._top_k > 0 else np.flatnonzero(logits > -np.inf)
         candidates = np.zeros(len(few), _CANDIDATE)
         candidates["id"] = few
         candidates["logit"] = logits[few]

@@ -12,7 +12,7 @@ from random import Random
 
 from promptlab.engine.answer import Pick, look
 from promptlab.engine.rules import Rules
-from promptlab.engine.sampling import Row
+from promptlab.engine.sampling import Peaks, Row
 
 OUTPUTS = 32
 """Tokens of a text computed in one call. Each asks for a row of logits: 1 MiB with 262,144 tokens."""
@@ -87,7 +87,7 @@ class Reading:
 
     def _note(self, node: _Node, logits: Row) -> None:
         if node.children:
-            node.picks = {pick.id: pick for pick in look(logits, list(node.children), self._top)}
+            node.picks = {pick.id: pick for pick in look(Peaks(logits), list(node.children), self._top)}
 
     def _nodes(self, text: Sequence[int]) -> Iterator[_Node]:
         node = self._root

@@ -206,8 +206,13 @@ def _listen(requests: queue.SimpleQueue[dict[str, Any]]) -> None:
     os._exit(0)
 
 
+SWITCH_S = 0.0005
+"""How long a thread waits for another's Python code; between two steps of sampling that is only a few lines."""
+
+
 def main() -> None:
     """Serve on standard input and output; what llama.cpp prints goes to standard error."""
+    sys.setswitchinterval(SWITCH_S)
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     requests: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()

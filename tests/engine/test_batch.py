@@ -18,7 +18,7 @@ from promptlab.engine.backend import Question
 from promptlab.engine.batch import Batch
 from promptlab.engine.reading import Reading
 from promptlab.engine.rules import FREE, Rules
-from promptlab.engine.sampling import Row
+from promptlab.engine.sampling import Peaks
 from promptlab.engine.shelf import Shelf
 from promptlab.engine.tuning import CHUNK
 from promptlab.engine.work import Choosing, Drawing, Job, Scoring
@@ -45,15 +45,15 @@ class Greedy:
         self.may_end = may_end
         self.closed = 0
 
-    def draw(self, row: Row) -> int:
-        return int(row.argmax()) if self.may_end else int(row[1:].argmax()) + 1
+    def draw(self, peaks: Peaks) -> int:
+        return int(peaks.logits.argmax()) if self.may_end else int(peaks.logits[1:].argmax()) + 1
 
     def close(self) -> None:
         self.closed += 1
 
 
 class Broken(Greedy):
-    def draw(self, row: Row) -> int:
+    def draw(self, peaks: Peaks) -> int:
         raise EngineError("cannot draw")
 
 
