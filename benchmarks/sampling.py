@@ -41,11 +41,11 @@ class Timed(Batch):
     def _pick(self, jobs: Sequence[Any]) -> Any:
         begun = time.perf_counter()
         picks = super()._pick(jobs)
-        self._picking = time.perf_counter() - begun
+        self._picking += time.perf_counter() - begun
         return picks
 
     def _step(self) -> Any:
-        count, begun = len(self.drawing), time.perf_counter()
+        count, begun, self._picking = len(self.drawing), time.perf_counter(), 0.0
         events = super()._step()
         self.steps.append((count, time.perf_counter() - begun, self._picking))
         return events

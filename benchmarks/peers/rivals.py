@@ -43,14 +43,13 @@ class Setting:
 STARTED = Setting()
 """As people start it."""
 BEST = {
-    # Provisional: 7 settings of 25, once each, 32 new tokens, 2 AVX2 cores that others used as well. Tokens a second,
-    # all with short spin: 16 slots, n_cmpl, flash off: 26, unified 12; flash on: 14, unified 15. Flash and unified off,
-    # 8 slots: 25, 32 slots: 31, and 8 with a request per sample. On 2 idle cores with AMX, a server built for them, 16
-    # slots, n_cmpl: 137 with flash off; 102 unified; 80 with flash on.
-    "smollm2-135m": Setting(slots=32, flash=False, unified=False),
-    # Provisional: not tried here. On 2 idle cores with AMX, a server built for them, 16 slots, n_cmpl: 94 with what was
-    # its default then (flash on, unified on), 62 with flash on, 63 with flash off, both not unified.
-    "gemma3-270m": Setting(slots=16, flash=True, unified=True),
+    # 2 AVX2 cores, tokens a second. All 12 settings with n_cmpl once, 16 new tokens, with 8, 16 and 32 slots each: flash
+    # off, unified off: 56, 37, 28; unified on: 51, 41, 18; flash on, unified off: 62, 47, 28; on: 65, 47, 30. A request
+    # per sample: 24 at best. The best ones with short spin and 64 new tokens: 8 slots, flash on, unified on: 82; this: 84.
+    "smollm2-135m": Setting(slots=16, flash=False, unified=False, short_spin=True),
+    # The same: 49, 47, 44; 36, 32, 28; 38, 45, 42; 38, 41, 44. With short spin and 64 new tokens, 8, 16 and 32 slots,
+    # flash off, unified off: 60, 56, 67; this: 69.
+    "gemma3-270m": Setting(slots=16, flash=True, unified=False, short_spin=True),
 }
 """The best setting for a model, as far as it is known; `--search` looks for it."""
 

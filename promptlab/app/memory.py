@@ -29,6 +29,7 @@ class Row:
     shelf: int | None = None
     """The cache of prefixes that it may fill."""
     overhead: int = OVERHEAD
+    """What its worker takes besides, what it takes to follow a constraint included."""
     total: int | None = None
     least: int | None = None
     """With less it is not loaded."""
@@ -57,7 +58,8 @@ class Plan:
 def need(model: Model, path: Path) -> Need:
     """What a model needs, by its file. Raises EngineError when the file is no model."""
     shape = read_shape(path)
-    return Need(shape.bytes, shape.kv_per_token, min(model.context, shape.context or model.context))
+    context = min(model.context, shape.context or model.context)
+    return Need(shape.bytes, shape.kv_per_token, context, shape.vocabulary)
 
 
 def plan_models(lab: Lab, names: Sequence[str]) -> Plan:
@@ -92,6 +94,7 @@ def _row(planned: Planned) -> Row:
         context=need.context,
         kv=need.kv_least if grant is None else grant.kv,
         shelf=0 if grant is None else grant.shelf,
+        overhead=need.besides,
         total=need.least if grant is None else need.size(grant),
         least=need.least,
         fits=grant is not None,

@@ -17,6 +17,8 @@ SHELF_BUDGET = 256 << 20
 """What the cache of prefixes may take."""
 OVERHEAD = 150 << 20
 """A worker besides that: the interpreter, the libraries, what is computed with."""
+PER_WORD = 512
+"""And for each token of its vocabulary, what it takes to hold answers to a constraint, once one is asked for."""
 RESERVE = 512 << 20
 """Of the free memory, what is left to the rest of the machine."""
 
@@ -37,6 +39,13 @@ class Need:
     kv_per_token: int = 0
     context: int = 0
     """Tokens of its longest conversation."""
+    vocabulary: int = 0
+    """How many tokens it knows."""
+
+    @property
+    def besides(self) -> int:
+        """What its worker takes besides weights and caches."""
+        return OVERHEAD + self.vocabulary * PER_WORD
 
     @property
     def kv_least(self) -> int:
@@ -60,7 +69,7 @@ class Need:
 
     def size(self, grant: Grant) -> int:
         """All that it takes with a grant."""
-        return self.weights + grant.kv + grant.shelf + OVERHEAD
+        return self.weights + grant.kv + grant.shelf + self.besides
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +154,7 @@ def shortage(name: str, need: Need, room: int) -> str:
     """Why a model is not loaded, in one line."""
     parts = f"{amount(need.weights)} of weights, {amount(need.kv_least)} of KV cache for {need.context:,} tokens"
     return (
-        f"{name}: needs {amount(need.least)} of memory ({parts}, {amount(OVERHEAD)} besides), "
+        f"{name}: needs {amount(need.least)} of memory ({parts}, {amount(need.besides)} besides), "
         f"and {amount(room)} can be had"
     )
 

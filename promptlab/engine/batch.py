@@ -66,8 +66,8 @@ class Device(Protocol):
     def prefill(self, slot: int, tokens: Sequence[int], start: int, outputs: int) -> None:
         """Compute tokens of one sequence from a position on; logits for the last `outputs` of them."""
 
-    def step(self, tokens: Sequence[int], positions: Sequence[int]) -> None:
-        """Compute one token of each of the sequences in the lowest slots, with logits."""
+    def step(self, tokens: Sequence[int], positions: Sequence[int], first: int) -> None:
+        """Compute one token of each of the sequences in the slots from `first` on, with logits."""
 
     def row(self, index: int) -> Row:
         """Logits of the last call, by the token's place in it; the engine's own memory, until the next call."""
@@ -408,15 +408,14 @@ class Batch:
     def _step(self) -> list[EngineEvent]:
         begun = self._now()
         jobs = list(self.drawing)
+        picks: list[Pick | EngineError] = []
         try:
-            self.device.step(
-                [job.answer.tokens[-1] for job in jobs],
-                [len(job.ids) + len(job.answer.tokens) - 1 for job in jobs],
-            )
+            for call in self.rules.calls(len(jobs)):
+                self._compute_next(jobs[call], call.start)
+                picks += self._pick(jobs[call])
         except EngineError as error:
             self.drawing.clear()
             return self._failed(jobs, error)
-        picks = self._pick(jobs)
         took = self._now() - begun
         events: list[EngineEvent] = []
         for job, pick in zip(jobs, picks, strict=True):
@@ -429,6 +428,11 @@ class Batch:
                 events += self._failed([job], error)
         self._leave([job for job in jobs if job.answer.done])
         return events
+
+    def _compute_next(self, jobs: Sequence[Drawing], first: int) -> None:
+        """Compute the token that each has drawn last; they stand in the slots from `first` on."""
+        tokens = [job.answer.tokens[-1] for job in jobs]
+        self.device.step(tokens, [len(job.ids) + len(job.answer.tokens) - 1 for job in jobs], first)
 
     def _pick(self, jobs: Sequence[Drawing]) -> list[Pick | EngineError]:
         """Draw a token for each; with a large vocabulary this is real work, so then on several threads."""

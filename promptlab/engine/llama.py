@@ -116,7 +116,6 @@ class Llama:
         self._grammars: Grammars | None = None
         self._batch = c.llama_batch_init(max(*CHUNKS, LEAST_CALL), 0, 1)
         self.rules = Rules() if mode == "exact" else FREE
-        self._rows: list[Row] = []
         self.slots = self.length = 0
         self.movable = True
         window = int(c.llama_model_n_swa(self._model))
@@ -224,7 +223,7 @@ class Llama:
         """Compute a few tokens of prompt and one of answer: what crashes at all crashes here."""
         token = max(c.llama_vocab_bos(self._vocab), 0)
         self.prefill(0, [token] * 8, 0, 1)
-        self.step([token], [8])
+        self.step([token], [8], 0)
         self.movable = with_streams(self.save(0), self.slots) is not None
         self.cut(0, 0)
 
@@ -371,22 +370,14 @@ class Llama:
     def prefill(self, slot: int, tokens: Sequence[int], start: int, outputs: int) -> None:
         """Compute tokens of one sequence from a position on; logits for the last `outputs` of them."""
         first = len(tokens) - outputs
-        self._rows = []
         self._decode([(token, start + i, slot, i >= first) for i, token in enumerate(tokens)])
 
-    def step(self, tokens: Sequence[int], positions: Sequence[int]) -> None:
-        """Compute one token of each of the sequences in the lowest slots, in calls as the rules want them."""
+    def step(self, tokens: Sequence[int], positions: Sequence[int], first: int) -> None:
+        """Compute one token of each of the sequences in the slots from `first` on, with logits."""
         if self.rules.multiple > 1:
             self._step_filled(tokens, positions)
-            return
-        most = self.rules.rows or len(tokens)
-        rows: list[Row] = []
-        for first in range(0, len(tokens), most):
-            part = slice(first, first + most)
-            self.decode(tokens[part], positions[part], first)
-            if len(tokens) > most:  # the next call writes where this one has
-                rows += [self._row(i).copy() for i in range(len(tokens[part]))]
-        self._rows = rows
+        else:
+            self.decode(tokens, positions, first)
 
     def _step_filled(self, tokens: Sequence[int], positions: Sequence[int]) -> None:
         """Compute a token for sequences that nobody asked for too, up to the number that a call must have."""
@@ -401,7 +392,6 @@ class Llama:
 
     def decode(self, tokens: Sequence[int], positions: Sequence[int], first: int = 0) -> None:
         """Compute one token of each of some neighbouring sequences in one call, with logits."""
-        self._rows = []
         rows = enumerate(zip(tokens, positions, strict=True), first)
         self._decode([(token, at, slot, True) for slot, (token, at) in rows])
 
@@ -419,9 +409,6 @@ class Llama:
 
     def row(self, index: int) -> Row:
         """Logits by the token's place in the last step or part of a prompt, until the next one."""
-        return self._rows[index] if self._rows else self._row(index)
-
-    def _row(self, index: int) -> Row:
         pointer = c.llama_get_logits_ith(self._context, index)
         # Not by np.ctypeslib.as_array, which makes two types each time: that takes as long as to find the highest.
         return np.frombuffer(self._row_type.from_address(ctypes.addressof(pointer.contents)), np.float32)

@@ -9,7 +9,7 @@ So it is tried: the same tokens are computed in different ways, and logits compa
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
@@ -54,6 +54,11 @@ class Rules:
         if count - start <= size:
             return count
         return max(min(start + size, self.cut(count)) // self.align * self.align, start + 1)
+
+    def calls(self, count: int) -> Iterator[slice]:
+        """The calls of a step of so many answers: which of them each computes."""
+        most = self.rows or max(count, 1)
+        return (slice(first, min(first + most, count)) for first in range(0, count, most))
 
     def plain(self) -> dict[str, int]:
         """As a record has it: only what differs from a machine where all is the same."""

@@ -11,12 +11,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from promptlab.core.plan import MAX_SLOTS
+
+if TYPE_CHECKING:
+    from promptlab.engine.rules import Rules
 
 CHUNK = 128
 """Tokens of a prompt computed in one call, where nobody has measured."""
@@ -106,6 +109,7 @@ class Tunable(Protocol):
 
     n_vocab: int
     context: int
+    rules: Rules
     slots: int
     length: int
 
@@ -121,8 +125,8 @@ class Tunable(Protocol):
     def prefill(self, slot: int, tokens: Sequence[int], start: int, outputs: int) -> None:
         """Compute tokens of one sequence."""
 
-    def step(self, tokens: Sequence[int], positions: Sequence[int]) -> None:
-        """Compute one token of each of the sequences in the lowest slots."""
+    def step(self, tokens: Sequence[int], positions: Sequence[int], first: int) -> None:
+        """Compute one token of each of the sequences in the slots from `first` on."""
 
     def cut(self, slot: int, length: int) -> bool:
         """Forget all of a sequence from a position on."""
@@ -187,7 +191,8 @@ class _Session:
 
     def _step(self, at: int, rows: int) -> float:
         begun = self._now()
-        self._device.step(self._tokens[:rows], [at] * rows)
+        for call in self._device.rules.calls(rows):
+            self._device.step(self._tokens[call], [at] * (call.stop - call.start), call.start)
         return self._now() - begun
 
     def _chunk(self) -> int:

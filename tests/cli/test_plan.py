@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from promptlab.core.plan import KV_BUDGET, OVERHEAD, RESERVE, SHELF_BUDGET
+from promptlab.core.plan import KV_BUDGET, OVERHEAD, PER_WORD, RESERVE, SHELF_BUDGET
 from promptlab.engine.memory import SystemMemory
 from promptlab.files.models import read_models
 from promptlab.files.paths import model_file
@@ -47,9 +47,10 @@ def test_as_json(cli: Cli, free: dict[str, int]) -> None:
     assert (plan["available"], plan["reserve"]) == (100 * GB, RESERVE)
     (beta,) = plan["models"]
     assert (beta["kv_per_token"], beta["context"], beta["kv"]) == (512, 2048, 32 * 2048 * 512)
-    assert (beta["shelf"], beta["overhead"]) == (SHELF_BUDGET, OVERHEAD)
-    assert beta["total"] == beta["weights"] + beta["kv"] + SHELF_BUDGET + OVERHEAD
-    assert beta["least"] == beta["weights"] + 2048 * 512 + OVERHEAD
+    besides = OVERHEAD + 3 * PER_WORD
+    assert (beta["shelf"], beta["overhead"]) == (SHELF_BUDGET, besides)
+    assert beta["total"] == beta["weights"] + beta["kv"] + SHELF_BUDGET + besides
+    assert beta["least"] == beta["weights"] + 2048 * 512 + besides
     assert beta["kv"] < KV_BUDGET
     assert (beta["fits"], beta["evicts"], beta["beside"], beta["problem"]) == (True, [], [], None)
 

@@ -78,13 +78,15 @@ class FakeDevice:
             if i >= len(tokens) - outputs:
                 self._rows[i] = logits(cells)
 
-    def step(self, tokens: Sequence[int], positions: Sequence[int]) -> None:
+    def step(self, tokens: Sequence[int], positions: Sequence[int], first: int) -> None:
         self.steps.append(len(tokens))
         self._rows = {}
-        for slot, (token, position) in enumerate(zip(tokens, positions, strict=True)):
-            assert len(self._cells[slot]) == position < self.length
-            self._cells[slot].append((token, "step"))
-            self._rows[slot] = logits(self._cells[slot])
+        few = not self.rules.rows or len(tokens) <= self.rules.rows or not self._tells
+        for i, (token, position) in enumerate(zip(tokens, positions, strict=True)):
+            cells = self._cells[first + i]
+            assert len(cells) == position < self.length
+            cells.append((token, "step" if few else "one of many"))
+            self._rows[i] = logits(cells)
 
     def row(self, index: int) -> Row:
         return self._rows[index]

@@ -364,7 +364,7 @@ def test_one_that_fails_takes_nobody_down() -> None:
 
 
 class Failing(FakeDevice):
-    def step(self, tokens: Sequence[int], positions: Sequence[int]) -> None:
+    def step(self, tokens: Sequence[int], positions: Sequence[int], first: int) -> None:
         raise EngineError("no step")
 
 

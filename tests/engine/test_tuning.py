@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from promptlab.engine.rules import Rules
 from promptlab.engine.tuning import (
     CALL_S,
     CHUNK,
@@ -35,7 +36,7 @@ class Machine:
     """A device, and the clock that goes on when it computes."""
 
     def __init__(self, prompt: Cost = even, step: Cost = even, *, context: int = 4096, fits: int = 1 << 20) -> None:
-        self.n_vocab, self.context = 50, context
+        self.n_vocab, self.context, self.rules = 50, context, Rules()
         self.time = 0.0
         self.arranged: tuple[int, bool, int] = (0, False, 0)
         self.calls: list[tuple[str, int]] = []
@@ -61,10 +62,11 @@ class Machine:
         self._used[slot] += len(tokens)
         self._take("prompt", self._prompt, len(tokens))
 
-    def step(self, tokens: Sequence[int], positions: Sequence[int]) -> None:
-        assert list(positions) == self._used[: len(tokens)]
+    def step(self, tokens: Sequence[int], positions: Sequence[int], first: int) -> None:
+        assert list(positions) == self._used[first : first + len(tokens)]
         assert max(positions) < self.length
-        for slot in range(len(tokens)):
+        assert len(tokens) <= (self.rules.rows or 32)
+        for slot in range(first, first + len(tokens)):
             self._used[slot] += 1
         self._take("step", self._step, len(tokens))
 
@@ -170,6 +172,13 @@ def test_a_slow_model_is_not_measured_for_long() -> None:
     assert (found.flash_attention, found.chunk, found.slots) == (False, min(CHUNKS), SLOTS[0])
     assert len(found.seen["slots"]) == 1
     assert machine.time < 2 * SECONDS + (6.4 + 6 * 4) + 3.2 + 6.4 + 32  # the usual of each once, whatever it takes
+
+
+def test_a_step_is_cut_into_calls_as_the_rules_want_them() -> None:
+    machine = Machine()
+    machine.rules = Rules(rows=3)
+    chosen(machine)
+    assert max(tokens for what, tokens in machine.calls if what == "step") == 3
 
 
 def test_every_round_counts_where_there_is_time() -> None:
