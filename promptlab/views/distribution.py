@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from promptlab.core.record import Step
 from promptlab.core.text import sanitize_line
+
+if TYPE_CHECKING:  # a record brings Jinja and YAML along, which the playground's first screen must not wait for
+    from promptlab.core.record import Step
 
 SHOWN = 10
 """Choices that a page lists, beside the one that was chosen."""
