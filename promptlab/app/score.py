@@ -121,7 +121,7 @@ class _Session:
                 raise EngineError(f"{model.name}: its file has gone from the model store")
             check_header(path)
         except PromptlabError as error:
-            self._fail(model.name, Failure(type(error).__name__, str(error)))
+            self._fail(model.name, Failure.of(error))
         else:
             self._held.add(model.name)
             self._lab.backend.load(model, path)
@@ -141,7 +141,7 @@ class _Session:
         try:
             segments = self._before(model, vocabulary)
         except PromptlabError as error:
-            self._fail(model.name, Failure(type(error).__name__, str(error)))
+            self._fail(model.name, Failure.of(error))
             return
         seq = next(self._lab.sequences)
         self._running[seq] = model.name

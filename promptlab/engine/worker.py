@@ -37,7 +37,7 @@ from promptlab.core.options import Options
 from promptlab.engine.backend import Measurement, Question
 from promptlab.engine.batch import Batch
 from promptlab.engine.llama import Llama, Log
-from promptlab.engine.rules import read_found
+from promptlab.engine.rules import FREE, read_found
 from promptlab.engine.shelf import Shelf
 from promptlab.engine.tuning import Terms, Tuning, read_tuning, terms, tune
 from promptlab.engine.work import Job
@@ -103,11 +103,12 @@ class Worker:
         known = request["known"] or {}
         exact, wide = request["mode"] == "exact", bool(request["layout"].get("wide"))
         found, tuning = read_found(known.get("rules")), read_tuning(known.get("tuning"))
-        self._arrange(tuning or choice.usual)
+        start = tuning or choice.usual
+        self._llama.arrange(threads=start.threads, flash_attention=start.flash_attention, chunk=start.chunk)
         new = (exact and found is None) or (request["measure"] and tuning is None)
         if exact:
             found = found or self._llama.try_rules()
-            self._llama.keep_to(found.rules(wide=wide))
+        self._llama.keep_to(found.rules(wide=wide) if exact and found else FREE)
         if request["measure"] and tuning is None:
             tuning = self._measured(choice)
             if exact and tuning.threads != choice.usual.threads:
@@ -117,10 +118,6 @@ class Worker:
             kept = {"rules": found and found.plain(), "tuning": tuning and tuning.plain()}
             self._write({"event": "found", "found": kept})
         return tuning or choice.usual
-
-    def _arrange(self, tuning: Tuning) -> None:
-        self._llama.arrange(threads=tuning.threads, flash_attention=tuning.flash_attention, chunk=tuning.chunk)
-        self._llama.resize(self._llama.slots, self._llama.length)
 
     def _measured(self, choice: Terms) -> Tuning:
         """Measure while no other model computes."""
