@@ -22,6 +22,7 @@ from promptlab.engine.backend import Question
 from promptlab.engine.batch import Batch
 from promptlab.engine.machine import default_threads
 from promptlab.engine.process import environment
+from promptlab.engine.tuning import Tuning
 from promptlab.engine.worker import SWITCH_S
 from promptlab.files.models import present, read_models, select_models
 from promptlab.files.paths import shipped_library
@@ -59,12 +60,17 @@ def measure(model: Model, tokens: int, top: int) -> None:
     if path is None:
         raise SystemExit(f"{model.name} is not on disk; `promptlab models pull` fetches it")
     llama = Llama(
-        path, context=model.context, threads=default_threads(), safe_mode=False, log=Log(), progress=lambda _: None
+        path,
+        context=model.context,
+        tuning=Tuning(default_threads()),
+        safe_mode=False,
+        log=Log(),
+        progress=lambda _: None,
     )
     llama.warm_up()
     llama.keep_to(llama.try_rules().rules(wide=True))
     for size in SIZES:
-        batch = Timed(llama, model.name, rules=llama.rules, threads=llama.threads)
+        batch = Timed(llama, model.name, rules=llama.rules, threads=llama.tuning.threads)
         options = Options(temperature=0.8, min_p=0.1, max_tokens=tokens)
         for seq in range(size):
             asked = Question(model.name, seq, (Segment(PROMPT, control=False),), options, seq, top, None, False)

@@ -57,6 +57,10 @@ class Device(Protocol):
     longest_kept: int
     """A sequence of up to so many tokens can be written down, and goes on from that as if it had not been."""
 
+    @property
+    def kv_unified(self) -> bool:
+        """Whether sequences share the cells of what they have in common, once one is a copy of the other."""
+
     def resize(self, slots: int, length: int) -> None:
         """Make another context; what is in the slots is lost."""
 
@@ -258,18 +262,32 @@ class Batch:
         most = self.rules.cut(len(job.ids))
         state, at = self.shelf.best(job.ids, most, self._can_go_on, self.rules.align)
         stem, branch = self._stem, self._branch(job.ids, most)
+        beside, common = self._beside(job)
         if stem is not None and slot == stem.slot:
             self._stem = None
         if stem is not None and branch > at:
             if slot != stem.slot:
                 self.device.copy(stem.slot, slot)
             self._reuse(slot, job, branch, len(stem.ids), stem.logits)
+        elif 0 < at <= common:
+            assert state is not None
+            self.device.copy(beside, slot)
+            self.device.cut(slot, at)  # what is behind it is of the other's answer
+            self._reuse(slot, job, at, len(state.ids), state.logits)
         elif state is not None:
             self.device.restore(slot, state.data)
             self._reuse(slot, job, at, len(state.ids), state.logits)
         else:
             self.device.cut(slot, 0)
         job.clock.prefill_s += self._now() - begun
+
+    def _beside(self, job: Job) -> tuple[int, int]:
+        """The slot of an answer whose cells a prompt can share, and how many of them."""
+        if not self.device.kv_unified:
+            return 0, 0
+        own = as_ids(job.ids)
+        common = [common_length(as_ids(each.ids), own) for each in self.drawing]
+        return max(((count, slot) for slot, count in enumerate(common)), default=(0, 0))[::-1]
 
     def _branch(self, ids: Sequence[int], most: int) -> int:
         """After how many tokens a prompt can go on from the stem."""

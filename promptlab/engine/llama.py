@@ -4,7 +4,8 @@ The high-level `Llama` class is not used: it holds one sequence, detokenizes the
 allocates all logits to report one. Names without comment are llama.cpp's own (`llama.h`).
 
 What is to be computed when, and what is reused, is decided in `engine/batch.py`; here it is done. Each slot is a stream
-of its own in the KV cache: attention never looks over the tokens of others.
+of its own in the KV cache, so attention never looks over the tokens of others; unless the cache is unified, in the mode
+`fast`: then slots share the cells of what they have in common.
 
 An answer with a constraint is drawn as any other, but of the tokens that `engine/grammar.py` allows; of some choices,
 each is read, and one is drawn by its probability.
@@ -38,7 +39,7 @@ from promptlab.engine.reading import OUTPUTS, Reading
 from promptlab.engine.rules import FREE, LENGTH, SLOTS, Found, Rules, find
 from promptlab.engine.sampling import Peaks, Row
 from promptlab.engine.state import with_streams
-from promptlab.engine.tuning import CHUNK, CHUNKS
+from promptlab.engine.tuning import CHUNKS, Tuning
 from promptlab.engine.work import Choosing, Drawing, Job, Scoring
 from promptlab.errors import EngineError
 
@@ -85,21 +86,18 @@ class Llama:
         path: Path,
         *,
         context: int,
-        threads: int,
+        tuning: Tuning,
         safe_mode: bool,
         log: Log,
         progress: Callable[[float], None],
         mode: str = "exact",
-        flash_attention: bool = False,
         kv_bytes: int | None = None,
     ) -> None:
         """Load the file. `context` is in tokens of one conversation; `progress` hears fractions.
 
         Raises EngineError when the file cannot be loaded.
         """
-        self.threads = threads
-        self.flash_attention = flash_attention
-        self.chunk = CHUNK
+        self.tuning = tuning
         self.safe_mode = safe_mode
         self.mode = mode
         self._kv_bytes = KV_BUDGET if kv_bytes is None else kv_bytes
@@ -160,9 +158,23 @@ class Llama:
         self._context = self._open()
         self._memory = c.llama_get_memory(self._context)
 
-    def arrange(self, *, threads: int, flash_attention: bool, chunk: int) -> None:
-        """Compute like this from the next `resize` on: `chunk` tokens of a prompt in one call, at most."""
-        self.threads, self.flash_attention, self.chunk = threads, flash_attention, chunk
+    @property
+    def kv_unified(self) -> bool:
+        """Whether sequences share the cells of what they have in common."""
+        return self.tuning.kv_unified and not self._recurrent
+
+    @property
+    def _recurrent(self) -> bool:
+        """Whether it knows only where it is, and cannot go back."""
+        return bool(c.llama_model_is_recurrent(self._model) or c.llama_model_is_hybrid(self._model))
+
+    def arrange(self, tuning: Tuning) -> None:
+        """Compute like this from the next `resize` on."""
+        self.tuning = tuning
+
+    @property
+    def _streams(self) -> int:
+        return 1 if self.kv_unified else self.slots
 
     def _fewest(self, slots: int) -> int:
         """So many slots, and those that the rules want besides."""
@@ -184,14 +196,15 @@ class Llama:
     def _open(self) -> Any:
         parameters = c.llama_context_default_params()
         parameters.n_ctx = self.slots * self.length
-        parameters.n_batch = parameters.n_ubatch = max(self.chunk, LEAST_CALL, self.slots)
+        parameters.n_batch = parameters.n_ubatch = max(self.tuning.chunk, LEAST_CALL, self.slots)
         parameters.n_seq_max = self.slots
         parameters.n_outputs_max = max(OUTPUTS, self.slots)
-        parameters.n_threads = parameters.n_threads_batch = self.threads
-        parameters.kv_unified = False
+        parameters.n_threads = parameters.n_threads_batch = self.tuning.threads
+        parameters.kv_unified = self.kv_unified
         parameters.swa_full = True  # a prompt can be gone on from anywhere, not only from its end
-        flash = c.LLAMA_FLASH_ATTN_TYPE_ENABLED if self.flash_attention else c.LLAMA_FLASH_ATTN_TYPE_DISABLED
-        parameters.flash_attn_type = flash
+        flash = self.tuning.flash_attention
+        kind = c.LLAMA_FLASH_ATTN_TYPE_ENABLED if flash else c.LLAMA_FLASH_ATTN_TYPE_DISABLED
+        parameters.flash_attn_type = kind
         parameters.no_perf = True
         context = c.llama_init_from_model(self._model, parameters)
         if not context:
@@ -224,7 +237,7 @@ class Llama:
         token = max(c.llama_vocab_bos(self._vocab), 0)
         self.prefill(0, [token] * 8, 0, 1)
         self.step([token], [8], 0)
-        self.movable = with_streams(self.save(0), self.slots) is not None
+        self.movable = with_streams(self.save(0), self._streams) is not None
         self.cut(0, 0)
 
     def engine(self) -> Engine:
@@ -235,10 +248,10 @@ class Llama:
             llama_cpp=build["version"],
             build=build["features"],
             cpu=cpu_name(),
-            threads=self.threads,
+            threads=self.tuning.threads,
             layout={
-                "kv_unified": False,
-                "flash_attention": self.flash_attention,
+                "kv_unified": self.kv_unified,
+                "flash_attention": self.tuning.flash_attention,
                 "extra_buffers": not self.safe_mode,
             }
             | (self.rules.plain() if self.mode == "exact" else {}),
@@ -422,7 +435,7 @@ class Llama:
 
     def move(self, source: int, target: int) -> None:
         """Bring a sequence to another place; what it leaves is empty."""
-        if c.llama_memory_seq_pos_max(self._memory, source) < self.longest_kept:
+        if not self.kv_unified and c.llama_memory_seq_pos_max(self._memory, source) < self.longest_kept:
             self.restore(target, self.save(source))
             self.cut(source, 0)
             return
@@ -434,6 +447,8 @@ class Llama:
         length = c.llama_memory_seq_pos_max(self._memory, source) + 1
         c.llama_memory_seq_rm(self._memory, target, -1, -1)
         c.llama_memory_seq_cp(self._memory, source, target, -1, -1)
+        if self.kv_unified:
+            return
         # Between streams it has only been noted what to copy: that is done at the next decode, so there is one now.
         self._decode([(0, length, target, True)])
         self.cut(target, length)
@@ -446,7 +461,7 @@ class Llama:
         """
         if at == length:
             return True
-        if c.llama_model_is_recurrent(self._model) or c.llama_model_is_hybrid(self._model):
+        if self._recurrent:
             return False
         window = int(c.llama_model_n_swa(self._model))
         return window <= 0 or length <= window
@@ -462,7 +477,7 @@ class Llama:
     def restore(self, slot: int, data: npt.NDArray[np.uint8]) -> None:
         """Put what was written down in a slot. Raises EngineError."""
         c.llama_memory_seq_rm(self._memory, slot, -1, -1)
-        here = with_streams(data, self.slots) if self.movable else data
+        here = with_streams(data, self._streams) if self.movable else data
         if here is None or not c.llama_state_seq_set_data(self._context, _bytes(here), len(here), slot):
             raise EngineError(f"llama.cpp cannot go on from a state that it wrote down: {self._reason()}")
 

@@ -50,10 +50,12 @@ class Rules:
         return max(count - self.least, 0) // self.align * self.align
 
     def end(self, start: int, count: int, size: int) -> int:
-        """Where the part of a prompt of `count` tokens ends that begins at `start` and has at most `size` tokens."""
-        if count - start <= size:
-            return count
-        return max(min(start + size, self.cut(count)) // self.align * self.align, start + 1)
+        """Where the part of a prompt of `count` tokens ends that begins at `start` and has at most `size` tokens.
+
+        It is longer where it may not be cut before its end.
+        """
+        end = min(start + size, self.cut(count)) // self.align * self.align
+        return count if count - start <= size or end <= start else end
 
     def calls(self, count: int) -> Iterator[slice]:
         """The calls of a step of so many answers: which of them each computes."""

@@ -1,5 +1,5 @@
-"""How a model's work is laid out where no answer depends on it, found by measuring: threads, flash attention, how much
-of a prompt goes into a call, how many answers are drawn at once.
+"""How a model's work is laid out where no answer depends on it, found by measuring: threads, flash attention, one
+cache for all sequences or one for each, how much of a prompt goes into a call, how many answers are drawn at once.
 
 Which is quickest depends on the model, its quantisation and the processor, so a few calls of each kind are timed when a
 model is first loaded on a machine, in the terms of `Terms`. Other things that run on the machine only ever add to a
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -31,11 +31,13 @@ ABOUT = 0.95
 """What takes less than the best divided by this is about as quick."""
 CALL_S = 0.4
 """A call for a prompt should not take longer: nothing else begins or is cancelled in the middle of one."""
-SECONDS = 1.5
+SECONDS = 2.5
 """For each thing that is chosen. The usual is timed in any case, and the rest while there is time."""
 ROUNDS = 3
 PROMPT, ROWS, STEPS = 64, 4, 6
-"""What threads and flash attention are compared by: a prompt, then steps of some answers to it."""
+"""What threads are compared by: a prompt, then steps of some answers to it."""
+LONGER, FEW_STEPS = 192, 3
+"""Ways to look at the cache are compared by a longer prompt, and steps of many answers to it."""
 LENGTH, SHORT = 1024, 256
 """Of a slot, while it is measured: room for the largest part of a prompt, or for many answers. llama.cpp rounds it
 up to a multiple of 256."""
@@ -47,6 +49,8 @@ class Tuning:
 
     threads: int
     flash_attention: bool = False
+    kv_unified: bool = False
+    """Whether all sequences are in one cache, where they share what they have in common, and look past the others'."""
     chunk: int = CHUNK
     """Tokens of a prompt computed in one call."""
     slots: int = MAX_SLOTS
@@ -64,11 +68,12 @@ def read_tuning(kept: Mapping[str, Any] | None) -> Tuning | None:
     try:
         tuning = Tuning(**(kept or {}))
         numbers = (tuning.threads, tuning.chunk, tuning.slots)
-        good = all(type(n) is int and 1 <= n <= 4096 for n in numbers) and type(tuning.flash_attention) is bool
+        good = all(type(n) is int and 1 <= n <= 4096 for n in numbers)
+        good = good and type(tuning.flash_attention) is bool and type(tuning.kv_unified) is bool
         seen = {str(what): {str(k): float(v) for k, v in rates.items()} for what, rates in tuning.seen.items()}
     except (TypeError, ValueError, AttributeError):
         return None
-    return Tuning(tuning.threads, tuning.flash_attention, tuning.chunk, tuning.slots, seen) if good else None
+    return replace(tuning, seen=seen) if good else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,7 @@ class Terms:
 
     threads: tuple[int, ...]
     flash_attention: tuple[bool, ...] = (False,)
+    kv_unified: tuple[bool, ...] = (False,)
     chunk: tuple[int, ...] = CHUNKS
     slots: tuple[int, ...] = SLOTS
 
@@ -84,24 +90,28 @@ class Terms:
     def usual(self) -> Tuning:
         """What holds where nothing was measured."""
         chunk = CHUNK if CHUNK in self.chunk else self.chunk[0]
-        return Tuning(self.threads[0], self.flash_attention[0], chunk, self.slots[0])
+        return Tuning(self.threads[0], self.flash_attention[0], self.kv_unified[0], chunk, self.slots[0])
 
 
 def terms(usable: int, *, exact: bool, threads: int | None, layout: Mapping[str, Any]) -> Terms:
     """What may be chosen on a machine that has so many usable processors.
 
-    `threads` and `layout` (`flash_attention`, `chunk`, `slots`) are what was set by hand. Of processors that come in
-    pairs on one core, or in quick and slow ones, half or a quarter may do more than all.
+    `threads` and `layout` (`flash_attention`, `kv_unified`, `chunk`, `slots`) are what was set by hand. Of processors
+    that come in pairs on one core, or in quick and slow ones, half or a quarter may do more than all.
     """
     fewer = [usable // part for part in (2, 4) if usable // part >= 2]
-    flash = (False, True) if layout.get("flash_attention") is None else (bool(layout["flash_attention"]),)
     return Terms(
         threads=(threads,) if threads else (usable, *fewer),
-        # With flash attention an answer depends on what is beside it.
-        flash_attention=(False,) if exact else flash,
+        # With either of them, an answer depends on what is beside it.
+        flash_attention=(False,) if exact else _either(layout.get("flash_attention")),
+        kv_unified=(False,) if exact else _either(layout.get("kv_unified")),
         chunk=(layout["chunk"],) if layout.get("chunk") else CHUNKS,
         slots=(layout["slots"],) if layout.get("slots") else SLOTS,
     )
+
+
+def _either(by_hand: object) -> tuple[bool, ...]:
+    return (False, True) if by_hand is None else (bool(by_hand),)
 
 
 class Tunable(Protocol):
@@ -113,7 +123,11 @@ class Tunable(Protocol):
     slots: int
     length: int
 
-    def arrange(self, *, threads: int, flash_attention: bool, chunk: int) -> None:
+    @property
+    def kv_unified(self) -> bool:
+        """Whether sequences share the cells of what they have in common, once one is a copy of the other."""
+
+    def arrange(self, tuning: Tuning) -> None:
         """Compute like this from the next `resize` on."""
 
     def resize(self, slots: int, length: int) -> None:
@@ -137,12 +151,15 @@ class Tunable(Protocol):
     def restore(self, slot: int, data: npt.NDArray[np.uint8]) -> None:
         """Put what was written down in a slot."""
 
+    def copy(self, source: int, target: int) -> None:
+        """Have a sequence in another place too."""
+
 
 def tune(device: Tunable, terms: Terms, now: Callable[[], float]) -> Tuning:
     """Measure. The device is left as it was, but empty, and arranged by what was chosen."""
     slots, length = device.slots, device.length
     tuning = _Session(device, terms, now).result()
-    device.arrange(threads=tuning.threads, flash_attention=tuning.flash_attention, chunk=tuning.chunk)
+    device.arrange(tuning)
     device.resize(slots, length)
     return tuning
 
@@ -157,37 +174,56 @@ class _Session:
         self._seen: dict[str, dict[int, float]] = {}
 
     def result(self) -> Tuning:
-        threads, flash = self._threads_and_flash()
-        self._arrange(threads, flash)
-        chunk = self._chunk()
-        slots = self._slots()
+        terms, best = self._terms, self._terms.usual
+        threads = self._compare("threads", terms.threads, lambda each: self._few(replace(best, threads=each)))
+        best = replace(best, threads=threads)
+        best = replace(best, chunk=self._chunk(best))
+        best = replace(best, slots=self._slots(best))
+        flash = self._compare(
+            "flash_attention", terms.flash_attention, lambda each: self._many(replace(best, flash_attention=bool(each)))
+        )
+        best = replace(best, flash_attention=bool(flash))
+        unified = self._compare(
+            "kv_unified", terms.kv_unified, lambda each: self._many(replace(best, kv_unified=bool(each)))
+        )
         seen = {what: {str(k).lower(): round(v, 2) for k, v in rates.items()} for what, rates in self._seen.items()}
-        return Tuning(threads, flash, chunk, slots, seen)
+        return replace(best, kv_unified=bool(unified), seen=seen)
 
-    def _arrange(self, threads: int, flash: bool) -> None:
-        self._device.arrange(threads=threads, flash_attention=flash, chunk=max(self._terms.chunk))
-        self._device.resize(ROWS, self._length)
+    def _arrange(self, tuning: Tuning, slots: int, length: int) -> None:
+        self._device.arrange(replace(tuning, chunk=max(self._terms.chunk)))
+        self._device.resize(slots, length)
 
-    def _threads_and_flash(self) -> tuple[int, bool]:
-        threads, flash = self._terms.threads, self._terms.flash_attention
-        many = self._compare("threads", threads, lambda each: self._work(each, flash[0]))
-        return many, bool(self._compare("flash_attention", flash, lambda each: self._work(many, bool(each))))
-
-    def _work(self, threads: int, flash: bool) -> tuple[int, float]:
+    def _few(self, tuning: Tuning) -> tuple[int, float]:
         """A prompt and some answers: what they took, for each token."""
-        device = self._device
-        self._arrange(threads, flash)
-        count = min(PROMPT, self._length - STEPS - 1)
+        return self._work(tuning, ROWS, self._length, min(PROMPT, self._length - STEPS - 1), STEPS)
+
+    def _many(self, tuning: Tuning) -> tuple[int, float]:
+        """A longer prompt and many answers, as far as they do not take too long."""
+        length = min(SHORT, self._length)
+        count = int(CALL_S * max(self._seen.get("chunk", {}).values(), default=0))
+        rows = int(2 * CALL_S / FEW_STEPS * max(self._seen.get("slots", {}).values(), default=0))
+        count = min(max(count, PROMPT), LONGER, length - FEW_STEPS - 1)
+        return self._work(tuning, min(max(rows, ROWS), self._most(length)), length, count, FEW_STEPS)
+
+    def _most(self, length: int) -> int:
+        return min(max(self._terms.slots), self._device.most_slots(length))
+
+    def _work(self, tuning: Tuning, rows: int, length: int, count: int, steps: int) -> tuple[int, float]:
+        self._arrange(tuning, rows, length)
         begun = self._now()
-        device.prefill(0, self._tokens[:count], 0, 1)
+        self._device.prefill(0, self._tokens[:count], 0, 1)
         took = self._now() - begun
-        self._copy(ROWS)
-        return count + ROWS * STEPS, took + sum(self._step(count + i, ROWS) for i in range(STEPS))
+        self._copy(rows)
+        return count + rows * steps, took + sum(self._step(count + i, rows) for i in range(steps))
 
     def _copy(self, rows: int) -> None:
-        state = self._device.save(0)
+        device = self._device
+        state = None if device.kv_unified else device.save(0)  # quicker than to copy from stream to stream
         for slot in range(1, rows):
-            self._device.restore(slot, state)
+            if state is None:
+                device.copy(0, slot)
+            else:
+                device.restore(slot, state)
 
     def _step(self, at: int, rows: int) -> float:
         begun = self._now()
@@ -195,8 +231,9 @@ class _Session:
             self._device.step(self._tokens[call], [at] * (call.stop - call.start), call.start)
         return self._now() - begun
 
-    def _chunk(self) -> int:
+    def _chunk(self, tuning: Tuning) -> int:
         """The least that is about as quick as any: the sooner something else gets its turn."""
+        self._arrange(tuning, ROWS, self._length)
         sizes = [size for size in self._terms.chunk if size <= self._length]
         if len(sizes) < 2:
             return self._terms.usual.chunk
@@ -210,15 +247,14 @@ class _Session:
         self._device.prefill(0, self._tokens[:size], 0, 1)
         return size, self._now() - begun
 
-    def _slots(self) -> int:
+    def _slots(self, tuning: Tuning) -> int:
         sizes = self._terms.slots
         if len(sizes) < 2:
             return sizes[0]
-        device, count = self._device, min(PROMPT, self._length // 2)
-        length = min(SHORT, self._length)
-        most = min(max(sizes), device.most_slots(length))
-        device.resize(most, length)
-        device.prefill(0, self._tokens[:count], 0, 1)
+        count, length = min(PROMPT, self._length // 2), min(SHORT, self._length)
+        most = self._most(length)
+        self._arrange(tuning, most, length)
+        self._device.prefill(0, self._tokens[:count], 0, 1)
         self._copy(most)
         fit = [size for size in sizes if size <= most]
         best = self._compare("slots", fit, lambda rows: self._answers(count, rows)) if fit else sizes[0]

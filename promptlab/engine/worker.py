@@ -75,12 +75,11 @@ class Worker:
         self._llama = Llama(
             Path(request["path"]),
             context=request["context"],
-            threads=choice.usual.threads,
+            tuning=choice.usual,
             safe_mode=request["safe_mode"],
             log=Log(),
             progress=self._progress,
             mode=request["mode"],
-            flash_attention=choice.usual.flash_attention,
             kv_bytes=request["kv_bytes"],
         )
         self._llama.warm_up()
@@ -103,8 +102,7 @@ class Worker:
         known = request["known"] or {}
         exact, wide = request["mode"] == "exact", bool(request["layout"].get("wide"))
         found, tuning = read_found(known.get("rules")), read_tuning(known.get("tuning"))
-        start = tuning or choice.usual
-        self._llama.arrange(threads=start.threads, flash_attention=start.flash_attention, chunk=start.chunk)
+        self._llama.arrange(tuning or choice.usual)
         new = (exact and found is None) or (request["measure"] and tuning is None)
         if exact:
             found = found or self._llama.try_rules()

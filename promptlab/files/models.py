@@ -69,6 +69,7 @@ _Source = Annotated[
 class _Layout(_Strict):
     wide: bool = False
     flash_attention: bool | None = None
+    kv_unified: bool | None = None
     chunk: int | None = Field(default=None, ge=16, le=512)
     slots: int | None = Field(default=None, ge=1, le=MAX_SLOTS)
 

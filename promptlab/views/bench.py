@@ -44,9 +44,9 @@ def _facts(each: Benched) -> dict[str, str]:
     }
 
 
-_TUNED = {"threads": "threads", "flash_attention": "flash", "chunk": "chunk", "slots": "slots"}
+_TUNED = {"threads": "threads", "flash_attention": "flash", "kv_unified": "unified", "chunk": "chunk", "slots": "slots"}
 """As models.yaml calls them, but short."""
-_ELSEWHERE = ("threads", "flash_attention")
+_ELSEWHERE = ("threads", "flash_attention", "kv_unified")
 """Where there was no choice, the lines about engine and layout say as much."""
 
 

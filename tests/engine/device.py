@@ -36,10 +36,14 @@ class FakeDevice:
         movable: bool = True,
         tells: bool = True,
         longest_kept: int = 1 << 20,
+        kv_unified: bool = False,
     ) -> None:
         self.context = context
         self.movable = movable
         self.longest_kept = longest_kept
+        self.kv_unified = kv_unified
+        self.restored = 0
+        """States put in a slot."""
         self.rules = rules or Rules()
         self._tells = tells
         """Whether how a token was computed makes a difference."""
@@ -81,11 +85,12 @@ class FakeDevice:
     def step(self, tokens: Sequence[int], positions: Sequence[int], first: int) -> None:
         self.steps.append(len(tokens))
         self._rows = {}
-        few = not self.rules.rows or len(tokens) <= self.rules.rows or not self._tells
+        few = not self.rules.rows or len(tokens) <= self.rules.rows
         for i, (token, position) in enumerate(zip(tokens, positions, strict=True)):
             cells = self._cells[first + i]
             assert len(cells) == position < self.length
-            cells.append((token, "step" if few else "one of many"))
+            how = "step" if few else "one of many"
+            cells.append((token, how if self._tells else ""))
             self._rows[i] = logits(cells)
 
     def row(self, index: int) -> Row:
@@ -111,6 +116,7 @@ class FakeDevice:
         return np.frombuffer(text.encode(), np.uint8)
 
     def restore(self, slot: int, data: npt.NDArray[np.uint8]) -> None:
+        self.restored += 1
         slots, cells = json.loads(data.tobytes())
         if len(cells) > self.longest_kept:  # what is restored is not quite what it was
             cells = [(token, how + " moved") for token, how in cells]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from promptlab.core.events import Answered, EngineEvent, Failed, Measured, Started, Token
@@ -276,6 +276,30 @@ def test_in_fast_mode_it_goes_on_from_the_answer_too() -> None:
     assert ended.usage.cached_tokens == len(first) + len(said) - 1  # nobody has computed the last token
 
 
+@settings(max_examples=100, deadline=None)
+@given(prompts, st.integers(0, 2), st.sampled_from([0, 5_000, LONG]), st.sampled_from([1, 2, 5, MAX_SLOTS]))
+def test_in_a_unified_cache_too_an_answer_is_to_its_own_prompt(
+    asked: list[tuple[tuple[int, ...], list[int], int, bool]], copies: int, budget: int, slots: int
+) -> None:
+    plan = [(start + tuple(rest), n, now) for start, rest, n, now in asked for _ in range(copies + 1)]
+    device = FakeDevice(FREE, tells=False, kv_unified=True)
+    jobs = [drawing(seq, ids, n, interactive=now) for seq, (ids, n, now) in enumerate(plan)]
+    heard, _ = all_at_once(jobs, device, exact=False, shelf=Shelf(budget), max_slots=slots)
+    for seq, (ids, n, _) in enumerate(plan):
+        alone, _ = all_at_once([drawing(seq, ids, n)], FakeDevice(tells=False))
+        assert heard.tokens[seq] == alone.tokens[seq]
+
+
+def test_in_a_unified_cache_answers_share_the_cells_of_what_they_have_in_common() -> None:
+    start = tuple(range(1, 20)) * 15
+    cases = [start + (i, i + 1, i + 2) * 10 for i in range(1, 9)]
+    mixed = [drawing(10 * s + c, ids, 30) for s in range(4) for c, ids in enumerate(cases)]
+    _, device = all_at_once(mixed, FakeDevice(FREE, kv_unified=True), exact=False)
+    assert max(device.steps) == len(mixed)
+    assert device.restored == 0
+    assert device.computed == len(start) + sum(len(ids) - len(start) for ids in cases)
+
+
 def test_all_are_drawn_together_and_new_work_joins_when_others_end() -> None:
     jobs = [drawing(i, (i + 1,) * 10, 5 if i % 2 else 20) for i in range(MAX_SLOTS + 8)]
     _, device = all_at_once(jobs)
@@ -482,6 +506,7 @@ def test_a_measurement_that_is_cancelled_has_failed() -> None:
 
 
 @given(st.integers(1, 700), st.sampled_from([Rules(), Rules(4, 8), Rules(32, 32), Rules(CHUNK, 2), FREE]))
+@example(2 * CHUNK + 1, Rules(CHUNK, 2))
 def test_each_part_of_a_prompt_is_as_the_rules_want_it(count: int, rules: Rules) -> None:
     at, parts = 0, []
     while at < count:

@@ -9,9 +9,10 @@ from dataclasses import replace
 import pytest
 
 from promptlab.core.chat import Segment
-from promptlab.core.events import Answered, Failed, Ready, Started, Token, Usage
+from promptlab.core.events import Answered, Failed, Measured, Ready, Score, Started, Token, Usage
+from promptlab.core.job import Mode
 from promptlab.core.options import Options
-from promptlab.engine.backend import Question
+from promptlab.engine.backend import Measurement, Question
 from promptlab.engine.pool import Pool
 from promptlab.files.models import present, read_models
 from promptlab.files.paths import shipped_library
@@ -71,8 +72,8 @@ def answers(pool: Pool, asked: list[Question]) -> tuple[dict[int, list[Token]], 
     return tokens, ended
 
 
-def pool_with(name: str, **layout: int) -> Pool:
-    model = replace(read_models(shipped_library() / "models.yaml")[name], layout=layout)
+def pool_with(name: str, mode: Mode = "exact", **layout: int) -> Pool:
+    model = replace(read_models(shipped_library() / "models.yaml")[name], layout=layout, mode=mode)
     path = present(model)
     assert path is not None
     pool = Pool()
@@ -125,3 +126,37 @@ def test_how_much_of_a_prompt_goes_into_a_call_changes_nothing(name: str) -> Non
         found.append({seq: [(t.id, t.logprob, t.top) for t in each] for seq, each in tokens.items()})
     assert found[0] == found[1]
     assert len(found[0]) == len(asked)
+
+
+@pytest.mark.parametrize("name", [SMOL, GEMMA])
+@pytest.mark.parametrize("flash", [False, True])
+def test_in_the_mode_fast_a_unified_cache_gives_each_answer_its_own_prompt(name: str, flash: bool) -> None:
+    """Not what it would be alone to the last bit; but as likely, to the same model when it reads nothing else."""
+    asked = list(questions(name))
+    pool = pool_with(name, mode="fast", kv_unified=True, flash_attention=flash)
+    try:
+        found, first = answers(pool, asked)
+        again, reused = answers(pool, [replace(q, seq=q.seq + 100) for q in reversed(asked)])
+    finally:
+        pool.close()
+    assert all(end.usage.cached_tokens == end.usage.prompt_tokens for end in reused.values())
+    assert {u.cached_tokens == u.prompt_tokens for u in used_of(first, 2)} == {False, True}
+    pool, compared = pool_with(name), 0
+    try:
+        for question in asked:
+            plain = question.options.repeat_penalty == 1
+            for said in (found[question.seq], again[question.seq + 100]) if plain else ():
+                score = read(pool, question, "".join(token.text for token in said))
+                if score.ids == tuple(token.id for token in said):  # a text may be cut into other tokens
+                    assert [token.logprob for token in said] == pytest.approx(score.logprobs, abs=0.5)
+                    compared += len(said)
+    finally:
+        pool.close()
+    assert compared > 20
+
+
+def read(pool: Pool, question: Question, text: str) -> Score:
+    pool.measure(Measurement(question.model, question.seq + 200, question.segments, (text,)))
+    event = pool.next_event(WAIT_S)
+    assert isinstance(event, Measured)
+    return event.scores[0]

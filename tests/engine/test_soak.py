@@ -253,7 +253,8 @@ import sys
 from pathlib import Path
 from promptlab.engine.llama import Llama, Log
 from promptlab.engine.memory import SystemMemory
-kept = Llama(Path(sys.argv[1]), context=4096, threads=1, safe_mode=sys.argv[2] == "safe", log=Log(),
+from promptlab.engine.tuning import Tuning
+kept = Llama(Path(sys.argv[1]), context=4096, tuning=Tuning(1), safe_mode=sys.argv[2] == "safe", log=Log(),
              progress=lambda at: None)
 print(SystemMemory().taken(os.getpid()).private)
 """

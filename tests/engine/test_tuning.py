@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -24,11 +25,11 @@ from promptlab.engine.tuning import (
     tune,
 )
 
-Cost = Callable[[int, int, bool], float]
-"""Seconds of a call by its tokens, the threads, and flash attention."""
+Cost = Callable[[int, Tuning], float]
+"""Seconds of a call by its tokens and what is arranged."""
 
 
-def even(tokens: int, threads: int, flash: bool) -> float:
+def even(tokens: int, now: Tuning) -> float:
     return 0.001 * tokens
 
 
@@ -38,51 +39,60 @@ class Machine:
     def __init__(self, prompt: Cost = even, step: Cost = even, *, context: int = 4096, fits: int = 1 << 20) -> None:
         self.n_vocab, self.context, self.rules = 50, context, Rules()
         self.time = 0.0
-        self.arranged: tuple[int, bool, int] = (0, False, 0)
+        self.arranged = Tuning(0)
         self.calls: list[tuple[str, int]] = []
         self._prompt, self._step, self._fits = prompt, step, fits
         self._now = self.arranged
         self.resize(4, min(512, context))
 
-    def arrange(self, *, threads: int, flash_attention: bool, chunk: int) -> None:
-        self.arranged = (threads, flash_attention, chunk)
+    @property
+    def kv_unified(self) -> bool:
+        return self._now.kv_unified
+
+    def arrange(self, tuning: Tuning) -> None:
+        self.arranged = tuning
 
     def resize(self, slots: int, length: int) -> None:
         assert length <= self.context
         self.slots, self.length, self._now = slots, length, self.arranged
-        self._used = [0] * slots
+        self.used = [0] * slots
 
     def most_slots(self, length: int) -> int:
         return max(self._fits // length, 1)
 
     def prefill(self, slot: int, tokens: Sequence[int], start: int, outputs: int) -> None:
-        assert self._used[slot] == start
-        assert len(tokens) <= self._now[2]
+        assert self.used[slot] == start
+        assert len(tokens) <= self._now.chunk
         assert start + len(tokens) <= self.length
-        self._used[slot] += len(tokens)
+        self.used[slot] += len(tokens)
         self._take("prompt", self._prompt, len(tokens))
 
     def step(self, tokens: Sequence[int], positions: Sequence[int], first: int) -> None:
-        assert list(positions) == self._used[first : first + len(tokens)]
+        assert list(positions) == self.used[first : first + len(tokens)]
         assert max(positions) < self.length
         assert len(tokens) <= (self.rules.rows or 32)
         for slot in range(first, first + len(tokens)):
-            self._used[slot] += 1
+            self.used[slot] += 1
         self._take("step", self._step, len(tokens))
 
     def _take(self, what: str, cost: Cost, tokens: int) -> None:
         self.calls.append((what, tokens))
-        self.time += cost(tokens, self._now[0], self._now[1])
+        self.time += cost(tokens, self._now)
 
     def cut(self, slot: int, length: int) -> bool:
-        self._used[slot] = min(self._used[slot], length)
+        self.used[slot] = min(self.used[slot], length)
         return True
 
     def save(self, slot: int) -> npt.NDArray[np.uint8]:
-        return np.array([self._used[slot]], np.uint8)
+        return np.array([self.used[slot]], np.uint8)
 
     def restore(self, slot: int, data: npt.NDArray[np.uint8]) -> None:
-        self._used[slot] = int(data[0])
+        assert not self.kv_unified, "cells that could have been shared"
+        self.used[slot] = int(data[0])
+
+    def copy(self, source: int, target: int) -> None:
+        assert self.kv_unified, "slower than to restore it"
+        self.used[target] = self.used[source]
 
 
 def chosen(machine: Machine, usable: int = 2, *, exact: bool = False, **by_hand: Any) -> Tuning:
@@ -96,29 +106,43 @@ def test_the_usual_stays_where_nothing_makes_a_difference() -> None:
     assert (found.threads, found.flash_attention, found.slots) == (16, False, SLOTS[0])
     assert found.chunk == min(CHUNKS)  # the sooner is something else's turn
     assert found.seen["threads"] == {"16": 1000.0, "8": 1000.0, "4": 1000.0}
-    assert set(found.seen["flash_attention"]) == {"false", "true"}
+    assert set(found.seen["flash_attention"]) == set(found.seen["kv_unified"]) == {"false", "true"}
     assert (machine.slots, machine.length) == (4, 512)
-    assert machine.arranged == (16, False, min(CHUNKS))
+    assert replace(machine.arranged, seen={}) == replace(found, seen={})
 
 
 @pytest.mark.parametrize(("slower", "threads"), [(2.0, 4), (1.05, 8)])
 def test_fewer_threads_only_where_they_are_clearly_quicker(slower: float, threads: int) -> None:
-    def cost(tokens: int, threads: int, flash: bool) -> float:
-        return 0.001 * tokens * (slower if threads > 4 else 1)
+    def cost(tokens: int, now: Tuning) -> float:
+        return 0.001 * tokens * (slower if now.threads > 4 else 1)
 
     assert chosen(Machine(cost, cost), 8).threads == threads
     assert chosen(Machine(cost, cost), 8, threads=8).threads == 8
     assert 1 not in terms(3, exact=True, threads=None, layout={}).threads
 
 
-def test_flash_attention_where_it_is_quicker_but_never_in_exact_mode() -> None:
-    def cost(tokens: int, threads: int, flash: bool) -> float:
-        return 0.001 * tokens * (0.5 if flash else 1)
+@pytest.mark.parametrize("name", ["flash_attention", "kv_unified"])
+def test_what_answers_may_depend_on_where_it_is_quicker_but_never_in_exact_mode(name: str) -> None:
+    def cost(tokens: int, now: Tuning) -> float:
+        return 0.001 * tokens * (0.5 if getattr(now, name) else 1)
 
-    assert chosen(Machine(cost, cost)).flash_attention
-    assert not chosen(Machine(cost, cost), flash_attention=False).flash_attention
-    assert not chosen(Machine(cost, cost), exact=True).flash_attention
-    assert not chosen(Machine(cost, cost), exact=True, flash_attention=True).flash_attention
+    def found(**more: Any) -> Any:
+        return getattr(chosen(Machine(cost, cost), **more), name)
+
+    assert found() is True
+    assert found(**{name: False}) is False
+    assert found(exact=True) is False
+    assert found(exact=True, **{name: True}) is False
+
+
+def test_ways_to_look_at_the_cache_are_compared_by_many_answers_to_a_longer_prompt() -> None:
+    """Where the cache is short, they cost the same."""
+
+    def cost(rows: int, now: Tuning) -> float:
+        return 0.001 * rows * (0.5 if now.flash_attention and rows == SLOTS[0] and max(machine.used) > 150 else 1)
+
+    machine = Machine(step=cost)
+    assert chosen(machine).flash_attention
 
 
 def test_larger_parts_of_a_prompt_where_a_call_has_a_price_of_its_own() -> None:
@@ -141,7 +165,7 @@ def test_fewer_answers_at_once_where_that_is_quicker() -> None:
 
 def test_no_more_answers_are_tried_than_fit_into_memory() -> None:
     machine = Machine(fits=256 * 20)
-    assert chosen(machine).slots == SLOTS[0]  # memory limits it later, by the length of what is asked
+    assert chosen(machine, exact=True).slots == SLOTS[0]  # memory limits it later, by the length of what is asked
     assert max(tokens for what, tokens in machine.calls if what == "step") == 16
     assert chosen(Machine(fits=256 * 2)).slots == SLOTS[0]
     assert chosen(Machine(step=lambda rows, *_: 0.001 * rows * (2 if rows > 8 else 1), fits=256 * 20)).slots == 8
@@ -149,16 +173,16 @@ def test_no_more_answers_are_tried_than_fit_into_memory() -> None:
 
 def test_what_is_set_by_hand_is_not_tried() -> None:
     machine = Machine()
-    found = chosen(machine, 8, threads=3, chunk=100, slots=5, flash_attention=True)
-    assert found == Tuning(3, True, 100, 5)
+    found = chosen(machine, 8, threads=3, chunk=100, slots=5, flash_attention=True, kv_unified=True)
+    assert found == Tuning(3, True, True, 100, 5)
     assert not machine.calls
-    assert machine.arranged == (3, True, 100)
+    assert machine.arranged == found
 
 
 def test_what_else_runs_for_a_while_does_not_decide() -> None:
     busy = iter([9.0] * 5)
 
-    def cost(rows: int, threads: int, flash: bool) -> float:
+    def cost(rows: int, _: Tuning) -> float:
         return 0.001 * rows * next(busy, 1.0)
 
     found = chosen(Machine(step=cost), exact=True)
@@ -171,7 +195,8 @@ def test_a_slow_model_is_not_measured_for_long() -> None:
     found = chosen(machine)
     assert (found.flash_attention, found.chunk, found.slots) == (False, min(CHUNKS), SLOTS[0])
     assert len(found.seen["slots"]) == 1
-    assert machine.time < 2 * SECONDS + (6.4 + 6 * 4) + 3.2 + 6.4 + 32  # the usual of each once, whatever it takes
+    once = [6.4 + 6 * 4, 3.2 + 6.4, 6.4 + 32, 2 * (6.4 + 3 * 4)]
+    assert machine.time < 2 * SECONDS + sum(once)  # the usual of each once, whatever it takes
 
 
 def test_a_step_is_cut_into_calls_as_the_rules_want_them() -> None:
@@ -209,6 +234,7 @@ def test_what_is_kept_is_read_again() -> None:
         {"threads": 2, "chunk": -1},
         {"threads": 2, "slots": 1 << 40},
         {"threads": 2, "flash_attention": 1},
+        {"threads": 2, "kv_unified": "no"},
         {"threads": 2, "more": 1},
         {"threads": 2, "seen": [1]},
         {"threads": 2, "seen": {"slots": {"8": "many"}}},

@@ -121,7 +121,7 @@ def test_every_problem_at_once_and_in_its_place(tmp_path: Path) -> None:
         "models.yaml:9:5: threads should be greater than or equal to 1",
         "models.yaml:10:5: mode should be 'exact' or 'fast'",
         "models.yaml:11:14: layout should be a valid boolean",
-        "models.yaml:11:23: 'narrow' is not a key here; there are wide, flash_attention, chunk, slots",
+        "models.yaml:11:23: 'narrow' is not a key here; there are wide, flash_attention, kv_unified, chunk, slots",
         "models.yaml:12:5: default should be a valid boolean",
         "models.yaml:13:5: 'colour' is not a key here; there are license, title, sha256, sources, bytes, context, "
         "options, chat_template, threads, mode, layout, default, tags",
