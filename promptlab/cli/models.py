@@ -118,7 +118,8 @@ def plan(context: typer.Context, names: Names = None, json: Json = False) -> Non
         print_json(asdict(plan))
     else:
         headers = ("MODEL", "WEIGHTS", "KV CACHE", "PREFIXES", "BESIDES", "TOTAL", "LEAST", "CONTEXT", "LOADED")
-        print_grid(grid(headers, map(_planned, plan.models), right=range(1, 8)), "")
+        # A narrow terminal does without the parts of the total that say least.
+        print_grid(grid(headers, map(_planned, plan.models), right=range(1, 8), spare=(4, 3, 7)), "")
         say(f"{amount(plan.available)} of memory are free, and {amount(plan.reserve)} of that stay free")
     if any(row.fits is False for row in plan.models):
         raise typer.Exit(Exit.ERROR)
