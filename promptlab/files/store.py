@@ -1,4 +1,8 @@
-"""The history: Records in a SQLite file beside the library, appended and never changed."""
+"""The history: Records in a SQLite file beside the library, appended and never changed.
+
+It is a cache too: `current` finds what has been answered already by the keys of records. Verdicts on records and what
+models measured for them are kept beside them, so that checking again asks no model again.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -21,7 +25,9 @@ from promptlab.files import git
 
 FOLDER = ".promptlab"
 FILE = "lab.db"
-VERSION = 1
+VERSION = 2
+MAX_VALUES = 500
+"""Values in one question to the database; old versions of SQLite take 999."""
 BUSY_S = 10.0
 OUTPUT_START = 200
 """Characters of an output that a listing shows."""
@@ -30,6 +36,19 @@ _TABLE = """CREATE TABLE records (
     id TEXT PRIMARY KEY COLLATE NOCASE, prompt TEXT NOT NULL, label TEXT NOT NULL, model TEXT NOT NULL,
     started_at TEXT NOT NULL, sample INTEGER NOT NULL, error TEXT, output_start TEXT NOT NULL, json TEXT NOT NULL
 )"""
+_SECOND = (
+    "ALTER TABLE records ADD COLUMN key TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE records ADD COLUMN case_id TEXT",
+    "UPDATE records SET key = coalesce(json_extract(json, '$.key'), ''), case_id = json_extract(json, '$.case')"
+    " WHERE json_valid(json)",
+    "CREATE INDEX records_by_key ON records (key)",
+    """CREATE TABLE verdicts (
+        record TEXT NOT NULL COLLATE NOCASE, asked TEXT NOT NULL, outcome TEXT NOT NULL, score REAL,
+        PRIMARY KEY (record, asked)
+    ) WITHOUT ROWID""",
+    "CREATE TABLE measurements (key TEXT PRIMARY KEY, json TEXT NOT NULL) WITHOUT ROWID",
+)
+"""What version 2 has besides."""
 _LISTED = "id, prompt, label, model, started_at, sample, error, output_start"
 
 
@@ -87,8 +106,45 @@ class Store:
         """Keep a record. Raises StoreError; a record with the same id stays as it is."""
         row = _row(record)
         values = (row.id, row.prompt, row.label, row.model, row.started_at, row.sample, row.error, row.output_start)
-        marks = ", ".join("?" * (len(values) + 1))
-        self._ask(f"INSERT INTO records ({_LISTED}, json) VALUES ({marks})", *values, json.dumps(codec.dump(record)))
+        case = None if record.case is None else _storable(record.case)
+        self._ask(
+            f"INSERT INTO records ({_LISTED}, json, key, case_id) VALUES ({_marks(len(values) + 3)})",
+            *values,
+            json.dumps(codec.dump(record)),
+            record.key,
+            case,
+        )
+
+    def current(self, keys: Sequence[str]) -> dict[str, Record]:
+        """The records with these keys: of each, the newest one without an error, or else the newest one.
+
+        A record that cannot be read is as if it were not there. Raises StoreError.
+        """
+        found: dict[str, Record] = {}
+        for some in _parts(list(dict.fromkeys(keys))):
+            query = f"SELECT key, id, json FROM records WHERE key IN ({_marks(len(some))}) ORDER BY error IS NULL, id"
+            for key, id, text in self._ask(query, *some):
+                with contextlib.suppress(StoreError):
+                    found[key] = self._load(id, text)
+        return found
+
+    def judged(self, record: str, asked: str, outcome: str, score: float | None) -> None:
+        """Keep what came of checking a record; `asked` names the expectations. Raises StoreError."""
+        self._ask("INSERT OR REPLACE INTO verdicts VALUES (?, ?, ?, ?)", record, asked, outcome, score)
+
+    def measured(self, keys: Sequence[str]) -> dict[str, Any]:
+        """What is kept of measurements by their keys, as it was given. Raises StoreError."""
+        found: dict[str, Any] = {}
+        for some in _parts(list(dict.fromkeys(keys))):
+            query = f"SELECT key, json FROM measurements WHERE key IN ({_marks(len(some))})"
+            for key, text in self._ask(query, *some):
+                with contextlib.suppress(ValueError):
+                    found[key] = json.loads(text)
+        return found
+
+    def keep_measured(self, key: str, value: Any) -> None:
+        """Keep what came of a measurement, as JSON. Raises StoreError."""
+        self._ask("INSERT OR REPLACE INTO measurements VALUES (?, ?)", key, json.dumps(value))
 
     def get(self, id: str) -> Record:
         """Look up a record by its id, or by a beginning that no other has.
@@ -144,6 +200,14 @@ class Store:
             return codec.load(Record, data)
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise StoreError(f"{self.path}: record {id} cannot be read: {error}") from None
+
+
+def _marks(count: int) -> str:
+    return ", ".join("?" * count)
+
+
+def _parts(values: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (values[at : at + MAX_VALUES] for at in range(0, len(values), MAX_VALUES))
 
 
 def _row(record: Record) -> Row:
@@ -203,12 +267,12 @@ def _connect(path: Path, create: bool) -> sqlite3.Connection | None:
     connection = sqlite3.connect(uri, uri=True, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
     try:
         connection.execute("PRAGMA trusted_schema = OFF")  # a stranger's file brings no code
-        ours = _is_ours(connection, path)
-        if create and not ours:
+        version = _version(connection, path)
+        if create and version < VERSION:
             _create(connection, path)
         if create:
             _use_wal(connection)
-        elif not ours:
+        elif not version:
             connection.close()
             return None
     except BaseException:
@@ -217,26 +281,30 @@ def _connect(path: Path, create: bool) -> sqlite3.Connection | None:
     return connection
 
 
-def _is_ours(connection: sqlite3.Connection, path: Path) -> bool:
-    """Whether the tables are there; False for an empty file. Raises StoreError when it holds something else."""
+def _version(connection: sqlite3.Connection, path: Path) -> int:
+    """Which tables are there; 0 for an empty file. Raises StoreError when it holds something else."""
     # In this order: tables and version come in one transaction, so tables that are seen have their version by then.
     tables = connection.execute("SELECT 1 FROM sqlite_master").fetchone()
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     if version > VERSION:
         raise StoreError(
             f"{path} was written by a newer promptlab (version {version})", hint="Update promptlab to use it"
         )
     if tables and version == 0:
         raise StoreError(f"{path} is a database of another program", hint="Move it away to begin a new history")
-    return bool(version)
+    return version
 
 
 def _create(connection: sqlite3.Connection, path: Path) -> None:
+    """Make the tables, or those that an older version lacks."""
     with connection:
         connection.execute("BEGIN IMMEDIATE")
-        if not _is_ours(connection, path):  # another process may have been faster
-            connection.execute(_TABLE)
-            connection.execute(f"PRAGMA user_version = {VERSION}")
+        version = _version(connection, path)
+        if version == VERSION:  # another process has been faster
+            return
+        for statement in (_TABLE, *_SECOND) if version == 0 else _SECOND:
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {VERSION}")
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:

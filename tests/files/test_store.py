@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sqlite3
@@ -13,11 +14,12 @@ from pathlib import Path
 
 import pytest
 
+from promptlab.core import codec
 from promptlab.core.events import Alternative, Engine, Failure, Timings, Usage
 from promptlab.core.program import Message
 from promptlab.core.record import Drawn, ModelRef, PromptRef, Record, Step
 from promptlab.errors import NotFound, StoreError
-from promptlab.files.store import FOLDER, Row, Store
+from promptlab.files.store import FOLDER, VERSION, Row, Store
 
 
 def record(id: str = "01A", **changes: object) -> Record:
@@ -91,7 +93,7 @@ def test_the_folder(tmp_path: Path, store: Store) -> None:
     assert (folder / ".gitignore").read_text() == "*\n"
     assert folder.stat().st_mode & 0o077 == 0
     with sqlite3.connect(folder / "lab.db") as db:
-        assert db.execute("PRAGMA user_version").fetchone() == (1,)
+        assert db.execute("PRAGMA user_version").fetchone() == (VERSION,)
         assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     db.close()
     (folder / ".gitignore").write_text("mine\n")
@@ -213,9 +215,11 @@ def test_a_newer_file_is_left_alone(tmp_path: Path, store: Store) -> None:
     store.append(record())
     store.close()
     db = sqlite3.connect(tmp_path / FOLDER / "lab.db")
-    db.execute("PRAGMA user_version = 2")
+    db.execute(f"PRAGMA user_version = {VERSION + 1}")
     db.close()
-    with pytest.raises(StoreError, match=r"was written by a newer promptlab \(version 2\)\. Update promptlab"):
+    with pytest.raises(
+        StoreError, match=rf"was written by a newer promptlab \(version {VERSION + 1}\)\. Update promptlab"
+    ):
         Store.open(tmp_path)
 
 
@@ -354,3 +358,84 @@ def test_what_was_appended_survives_kill(tmp_path: Path) -> None:
         kept = {row.id for row in store.recent(100_000)}
         assert {f"a-{int(number):05}" for number in heard if number.endswith("\n")} <= kept
         store.append(record())
+
+
+FIRST = """CREATE TABLE records (
+    id TEXT PRIMARY KEY COLLATE NOCASE, prompt TEXT NOT NULL, label TEXT NOT NULL, model TEXT NOT NULL,
+    started_at TEXT NOT NULL, sample INTEGER NOT NULL, error TEXT, output_start TEXT NOT NULL, json TEXT NOT NULL
+)"""
+"""As version 1 made it."""
+
+
+def first_version(root: Path, records: list[Record]) -> None:
+    with Store.open(root):
+        pass
+    path = root / FOLDER / "lab.db"
+    for name in ("lab.db", "lab.db-wal", "lab.db-shm"):
+        (root / FOLDER / name).unlink(missing_ok=True)
+    db = sqlite3.connect(path)
+    db.execute(FIRST)
+    for each in records:
+        text = json.dumps(codec.dump(each))
+        db.execute("INSERT INTO records VALUES (?, 'p', 'p', 'm', '2026', 0, NULL, '', ?)", (each.id, text))
+    db.execute("INSERT INTO records VALUES ('01Z', 'p', 'p', 'm', '2026', 0, NULL, '', 'no json')")
+    db.execute("PRAGMA user_version = 1")
+    db.commit()
+    db.close()
+
+
+def test_a_history_of_version_1_is_read_as_it_is_and_taken_along_when_it_is_written_to(tmp_path: Path) -> None:
+    old = record("01A", key="one", case="lake-1")
+    first_version(tmp_path, [old])
+    with Store.open(tmp_path, create=False) as reading:
+        assert reading.get("01A") == old
+    with Store.open(tmp_path) as writing:
+        assert writing.current(["one", "two"]) == {"one": old}
+        writing.append(record("01B", key="two"))
+        assert [row.id for row in writing.recent(5)] == ["01Z", "01B", "01A"]
+    with Store.open(tmp_path) as again:
+        assert set(again.current(["one", "two"])) == {"one", "two"}
+
+
+def test_of_a_key_the_newest_answer_is_the_current_one(store: Store) -> None:
+    failure = Failure("EngineError", "no")
+    store.append(record("01A", key="answered"))
+    store.append(record("01B", key="answered", sample=3))
+    store.append(record("01C", key="answered", error=failure))
+    store.append(record("01D", key="failed", error=failure))
+    store.append(record("01E", key="failed", error=replace(failure, message="again")))
+    found = store.current(["answered", "failed", "never"])
+    assert {key: each.id for key, each in found.items()} == {"answered": "01B", "failed": "01E"}
+
+
+def test_many_keys_at_once(store: Store) -> None:
+    for i in range(1203):
+        store.append(record(f"{i:05}", key=f"key {i}"))
+    found = store.current([f"key {i}" for i in range(0, 1203)] * 2)
+    assert len(found) == 1203
+    assert store.current([]) == {}
+
+
+def test_an_unreadable_record_is_not_current(tmp_path: Path, store: Store) -> None:
+    store.append(record("01A", key="k"))
+    store._ask("UPDATE records SET json = 'x'")
+    assert store.current(["k"]) == {}
+
+
+def test_what_was_measured_is_kept(store: Store) -> None:
+    assert store.measured(["a"]) == {}
+    store.keep_measured("a", [[-0.1, -2.5], [1, 2]])
+    store.keep_measured("a", [[-0.2, -2.5], [1, 2]])
+    store.keep_measured("b", None)
+    assert store.measured(["a", "b", "c"]) == {"a": [[-0.2, -2.5], [1, 2]], "b": None}
+
+
+def test_a_verdict_is_kept_once_for_what_was_asked(store: Store) -> None:
+    store.append(record("01A"))
+    store.judged("01A", "asked", "pass", 1.0)
+    store.judged("01A", "asked", "fail", 0.25)
+    store.judged("01A", "other", "unscored", None)
+    assert sorted(store._ask("SELECT asked, outcome, score FROM verdicts")) == [
+        ("asked", "fail", 0.25),
+        ("other", "unscored", None),
+    ]
