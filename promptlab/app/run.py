@@ -7,19 +7,19 @@ a record of each job. A job that fails is a record with an error; its neighbours
 from __future__ import annotations
 
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 from ulid import ULID
 
 from promptlab.app.lab import Lab
-from promptlab.app.loading import missing
+from promptlab.app.loading import missing, start
 from promptlab.core import chat
 from promptlab.core.board import Board
-from promptlab.core.chat import PLAIN, Formatted
+from promptlab.core.chat import PLAIN, Formatted, template_hash
 from promptlab.core.events import (
     Answered,
     Asked,
@@ -35,16 +35,21 @@ from promptlab.core.job import Job, Mode, Model, expand
 from promptlab.core.options import draw_seed
 from promptlab.core.program import Ask, Message, Transcript
 from promptlab.core.prompt import Prompt
-from promptlab.core.record import Record, finish
+from promptlab.core.record import Record, finish, job_key
 from promptlab.core.schema import from_text
-from promptlab.engine.backend import Question
+from promptlab.engine.backend import Expected, Question
 from promptlab.errors import EngineError, InputError, PromptlabError, StoreError
-from promptlab.files.gguf import check_header
 from promptlab.files.models import present, select_models
 from promptlab.sandbox import Sandbox
 
 POLL_S = 0.1
 """How soon a cancelled run notices while the engine says nothing."""
+IN_FLIGHT = 256
+"""Jobs of a model that have begun and not ended, at most. More need not wait in the engine than it looks through."""
+
+Recall = Literal["nothing", "answers", "everything"]
+"""Which records of the history stand for jobs that would come to the same: none; those without an error; or those with
+one too, unless they were only cancelled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +87,11 @@ def prepare(lab: Lab, request: Request) -> Run:
     models = select_models(lab.models, request.models)
     if request.mode is not None:
         models = [replace(model, mode=request.mode) for model in models]
-    cells = [(p, complete_inputs(lab, p, request.inputs, prompts)) for p in prompts]
-    jobs = expand(cells, models, request.samples, request.options)
+    rows = [(p, complete_inputs(lab, p, request.inputs, prompts), None) for p in prompts]
+    jobs = expand(rows, models, request.samples, request.options)
     for job in jobs[:: request.samples]:
         job.options()
-    for prompt, inputs in cells:  # up to its first question, so that a template that cannot work is refused now
+    for prompt, inputs, _ in rows:  # up to its first question, so that a template that cannot work is refused now
         lab.sandbox.step(prompt, inputs, ())
     if gone := [model for model in models if present(model) is None]:
         raise missing(gone, ", or run again with --pull")
@@ -128,10 +133,15 @@ def read_inputs(prompt: Prompt, given: Mapping[str, Any]) -> dict[str, Any]:
 class Run:
     """A run that can begin."""
 
-    def __init__(self, lab: Lab, jobs: list[Job], log: bool) -> None:
+    def __init__(
+        self, lab: Lab, jobs: Sequence[Job], log: bool, *, recall: Recall = "nothing", interactive: bool = True
+    ) -> None:
+        """`interactive`: somebody waits for the answers, so they come before those that nobody does."""
         self.lab = lab
         self.jobs = tuple(jobs)
         self._log = log
+        self._recall = recall
+        self._interactive = interactive
         self.board = Board(jobs)
         """Every job as it stands."""
         self.trouble: StoreError | None = None
@@ -141,6 +151,14 @@ class Run:
         self._vocabularies: dict[str, Vocabulary] = {}
         self._open = Counter(job.model.name for job in jobs)
         """Jobs of each model that have not ended."""
+        self._waiting = {name: deque(job for job in jobs if job.model.name == name) for name in self._open}
+        """Jobs of each model that have not begun; some have ended."""
+        self._flying: Counter[str] = Counter()
+        """Jobs of each model that have begun and not ended."""
+        self._expected: dict[str, Expected] = {}
+        """What the history was last searched for."""
+        self._again: set[str] = set()
+        """Models whose worker died, and that were loaded once more."""
         self._held: set[str] = set()
         """Models that the engine keeps in memory for this run."""
         self._cancel = threading.Event()
@@ -163,8 +181,12 @@ class Run:
                 self.lab.backend.release(name)
 
     def _events(self) -> Iterator[Event]:
-        for model in [] if self._cancel.is_set() else self.models:
-            yield from self._load(model)
+        for model in self.models:
+            if not self._cancel.is_set():
+                yield from self._remember(model)
+        for model in self.models:
+            if self._open[model.name] and not self._cancel.is_set():
+                yield from self._load(model)
         told = False
         while self.board.running:
             if self._cancel.is_set() and not told:
@@ -174,17 +196,41 @@ class Run:
             if event is not None:
                 yield from self._take(event)
 
+    def _remember(self, model: Model) -> Iterator[Event]:
+        """Take from the history what a model has answered before, if what it is can be told without loading it."""
+        path = present(model) if self._recall != "nothing" else None
+        expected = self.lab.backend.expected(model, path) if path is not None else None
+        if expected is not None:
+            yield from self._look_up(model, expected)
+
+    def _look_up(self, model: Model, expected: Expected) -> Iterator[Event]:
+        if self._recall == "nothing" or self._expected.get(model.name) == expected:
+            return
+        self._expected[model.name] = expected
+        template = template_hash(model.chat_template) if model.chat_template else expected.template_hash
+        keys = {job: job_key(self.jobs[job], expected.engine, template) for job in self._unbegun(model.name)}
+        kept = self.lab.store.current(list(keys.values()))
+        for job, key in keys.items():
+            record = kept.get(key)
+            if record is not None and self._stands(record):
+                yield from self._finish(self.jobs[job], record, cached=True)
+
+    def _unbegun(self, model: str) -> list[int]:
+        return [job.id for job in self._waiting[model] if self.board.cell(job).record is None]
+
+    def _stands(self, record: Record) -> bool:
+        """Whether a record of the history is taken for the answer."""
+        if record.error is None:
+            return True
+        return self._recall == "everything" and record.error.type != _CANCELLED.type
+
     def _load(self, model: Model) -> Iterator[Event]:
-        path = present(model)
         try:
-            if path is None:
-                raise EngineError(f"{model.name}: its file has gone from the model store")
-            check_header(path)
+            start(self.lab, model)
         except PromptlabError as error:
             yield from self._take(Failed(model.name, None, Failure.of(error)))
         else:
             self._held.add(model.name)
-            self.lab.backend.load(model, path)
 
     def _take(self, event: EngineEvent) -> Iterator[Event]:
         """Fold an event of the engine into the cells that it is about, and go on from there."""
@@ -192,16 +238,44 @@ class Run:
         if not cells:  # left over from an earlier run
             return
         yield event
-        if isinstance(event, Ready):
-            self._vocabularies[event.model] = event.vocabulary
-        for job in (cell.job for cell in cells):
-            match event:
-                case Ready() if job.id not in self._begun:
-                    yield from self._advance(job)
-                case Answered():
-                    yield from self._answered(job, event)
-                case Failed(failure=failure):
-                    yield from self._end(job, failure=failure)
+        jobs = [cell.job for cell in cells]
+        model = jobs[0].model
+        match event:
+            case Ready():
+                self._vocabularies[event.model] = event.vocabulary
+                template = event.vocabulary.chat_template
+                expected = Expected(event.engine, template_hash(template) if template else None)
+                yield from self._look_up(model, expected)
+            case Answered():
+                yield from self._answered(jobs[0], event)
+            case Failed(failure=failure):
+                yield from self._failed(jobs, event, failure)
+                if failure.signal is not None:  # its worker has died: there is nobody to ask until it is loaded again
+                    return
+        if model.name in self._vocabularies:
+            yield from self._begin(model.name)
+
+    def _begin(self, model: str) -> Iterator[Event]:
+        """Begin as many jobs as may be under way at once."""
+        waiting = self._waiting[model]
+        while waiting and self._flying[model] < IN_FLIGHT:
+            job = waiting.popleft()
+            if self.board.cell(job).record is None:
+                yield from self._advance(job)
+
+    def _failed(self, jobs: Sequence[Job], event: Failed, failure: Failure) -> Iterator[Event]:
+        """End what has failed. When a worker has died, it is loaded once more for what it had not begun."""
+        whole = event.seq is None
+        if whole:
+            self._vocabularies.pop(event.model, None)
+            self._held.discard(event.model)
+        retried = whole and failure.signal is not None and event.model not in self._again and not self._cancel.is_set()
+        for job in jobs:
+            if not (retried and job.id not in self._begun):
+                yield from self._end(job, failure=failure)
+        if retried and self._open[event.model]:
+            self._again.add(event.model)
+            yield from self._load(jobs[0].model)
 
     def _answered(self, job: Job, event: Answered) -> Iterator[Event]:
         if event.finish_reason == "cancelled":
@@ -215,7 +289,9 @@ class Run:
         if self._cancel.is_set():
             yield from self._end(job, failure=_CANCELLED)
             return
-        self._begun.setdefault(job.id, _now())
+        if job.id not in self._begun:
+            self._begun[job.id] = _now()
+            self._flying[job.model.name] += 1
         try:
             result = self.lab.sandbox.step(job.prompt, job.inputs, self._answers[job.id])
             question = None if isinstance(result, Transcript) else self._question(job, result)
@@ -239,7 +315,15 @@ class Run:
         asked = Asked(
             job.id, seq, ask.name, ask.messages, seed, options.plain(), formatted.system_moved, ask.constraint
         )
-        return asked, Question(job.model.name, seq, formatted.segments, options, seed, constraint=ask.constraint)
+        return asked, Question(
+            job.model.name,
+            seq,
+            formatted.segments,
+            options,
+            seed,
+            constraint=ask.constraint,
+            interactive=self._interactive,
+        )
 
     def _stop(self) -> Iterator[Event]:
         """Cancel what runs, and end what does not."""
@@ -258,7 +342,12 @@ class Run:
         record = finish(cell, id=str(ULID()), started_at=started_at, output=output, failure=failure)
         if self._log:
             self._keep(record)
-        event = Finished(job.id, record)
+        if job.id in self._begun:
+            self._flying[job.model.name] -= 1
+        yield from self._finish(job, record)
+
+    def _finish(self, job: Job, record: Record, *, cached: bool = False) -> Iterator[Event]:
+        event = Finished(job.id, record, cached)
         self.board.take(event)
         self._let_go(job.model.name)
         yield event

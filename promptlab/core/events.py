@@ -220,6 +220,8 @@ class Finished:
 
     job: int
     record: Record
+    cached: bool = False
+    """It was answered before: the record is from the history."""
 
 
 EngineEvent = Loading | Ready | Started | Token | Answered | Measured | Failed

@@ -63,15 +63,18 @@ class Job:
 
 
 def expand(
-    prompts: Iterable[tuple[Prompt, Mapping[str, Any]]],
+    rows: Iterable[tuple[Prompt, Mapping[str, Any], str | None]],
     models: Iterable[Model],
     samples: int,
     overrides: Mapping[str, Any],
 ) -> list[Job]:
-    """Lay out the matrix, model by model, so that each model is loaded once."""
-    cells = [
-        (model, prompt, inputs, sample) for model in models for prompt, inputs in prompts for sample in range(samples)
-    ]
+    """Lay out the matrix, model by model, so that each model is loaded once.
+
+    A row is a prompt, its inputs, and the id of the case that they are from, where there is one.
+    """
+    rows = list(rows)
+    cells = [(model, row, sample) for model in models for row in rows for sample in range(samples)]
     return [
-        Job(id, prompt, inputs, model, sample, overrides) for id, (model, prompt, inputs, sample) in enumerate(cells)
+        Job(id, prompt, inputs, model, sample, overrides, case)
+        for id, (model, (prompt, inputs, case), sample) in enumerate(cells)
     ]

@@ -226,21 +226,11 @@ def finish(
         job.prompt.commit,
         job.prompt.dirty,
     )
-    model = ModelRef(job.model.name, job.model.sha256, template_hash(cell.template) if cell.template else None)
+    template = template_hash(cell.template) if cell.template else None
     return Record(
         schema=SCHEMA,
         id=id,
-        key=key(
-            prompt.hash,
-            job.inputs,
-            job.case,
-            model,
-            cell.engine,
-            options.plain(),
-            job.overrides,
-            seed,
-            job.sample,
-        ),
+        key=job_key(job, cell.engine, template),
         started_at=started_at,
         prompt=prompt,
         case=job.case,
@@ -248,12 +238,22 @@ def finish(
         sample=job.sample,
         seed=seed,
         options=options.plain(),
-        model=model,
+        model=ModelRef(job.model.name, job.model.sha256, template),
         engine=cell.engine,
         steps=cell.steps,
         output=output,
         error=failure,
     )
+
+
+def job_key(job: Job, engine: Engine | None, template: str | None) -> str:
+    """The key of the record that a job comes to, on an engine and with a chat template of this hash.
+
+    Raises OptionError.
+    """
+    options, seed = job.options()
+    model = ModelRef(job.model.name, job.model.sha256, template)
+    return key(job.prompt.hash, job.inputs, job.case, model, engine, options.plain(), job.overrides, seed, job.sample)
 
 
 def key(

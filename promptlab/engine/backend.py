@@ -9,7 +9,7 @@ from typing import Protocol
 
 from promptlab.core.chat import Segment
 from promptlab.core.constraint import Constraint
-from promptlab.core.events import EngineEvent
+from promptlab.core.events import Engine, EngineEvent
 from promptlab.core.job import Model
 from promptlab.core.options import Options
 
@@ -46,6 +46,15 @@ class Measurement:
     interactive: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What a model will be once it is loaded, as far as the keys of records need it."""
+
+    engine: Engine
+    template_hash: str | None
+    """Of the chat template in its file."""
+
+
 class Backend(Protocol):
     """An engine. `load`, `ask` and `cancel` return at once; what comes of them is told by `next_event`.
 
@@ -61,6 +70,10 @@ class Backend(Protocol):
 
     def load(self, model: Model, path: Path) -> None:
         """Load a model as soon as there is memory for it, or say `Ready` again if it is loaded; and hold it."""
+
+    def expected(self, model: Model, path: Path) -> Expected | None:
+        """What a model will be when it is loaded; None when that is not known before."""
+        ...
 
     def release(self, model: str) -> None:
         """Hold a model no more, once for each `load`. Nobody's model may be taken out of memory, and loading it ends.

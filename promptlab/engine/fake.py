@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from promptlab.core.chat import Segment
+from promptlab.core.chat import Segment, template_hash
 from promptlab.core.constraint import Constraint
 from promptlab.core.events import (
     Alternative,
@@ -31,7 +31,7 @@ from promptlab.core.events import (
     Vocabulary,
 )
 from promptlab.core.job import Model
-from promptlab.engine.backend import Measurement, Question
+from promptlab.engine.backend import Expected, Measurement, Question
 from promptlab.engine.example import example
 
 Answer = Callable[[Question, str], str]
@@ -80,11 +80,19 @@ class FakeEngine:
     def load(self, model: Model, path: Path) -> None:
         """Ready at once; nothing is read."""
         self.loaded.append(model.name)
-        layout = {"kv_unified": False, "flash_attention": False}
-        engine = Engine("exact", "fake", "fake", "fake", 1, layout, False, model.context)
+        engine = self._engine(model)
         controls = ("<|im_start|>", "<|im_end|>")
         words = Vocabulary(self.chat_template, "<s>", "<|im_end|>", controls, "fake")
         self._events += [Loading(model.name, 0.5), Ready(model.name, engine, words, 0.0, self.tuning)]
+
+    def expected(self, model: Model, path: Path) -> Expected | None:
+        """Known beforehand."""
+        template = self.chat_template
+        return Expected(self._engine(model), template_hash(template) if template else None)
+
+    def _engine(self, model: Model) -> Engine:
+        layout = {"kv_unified": False, "flash_attention": False}
+        return Engine("exact", "fake", "fake", "fake", 1, layout, False, model.context)
 
     def release(self, model: str) -> None:
         """Note it: there is always room."""

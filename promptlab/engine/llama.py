@@ -34,7 +34,7 @@ from promptlab.core.schema import shorten
 from promptlab.engine.answer import Answer
 from promptlab.engine.backend import Measurement, Question
 from promptlab.engine.batch import MIN_LENGTH, MIN_SLOTS
-from promptlab.engine.machine import cpu_name
+from promptlab.engine.machine import REVISION, cpu_name
 from promptlab.engine.reading import OUTPUTS, Reading
 from promptlab.engine.rules import FREE, LENGTH, SLOTS, Found, Rules, find
 from promptlab.engine.sampling import Peaks, Row
@@ -50,9 +50,6 @@ LEAST_CALL = 192
 """Tokens that a call can have in any case: a piece of a text, and what the rules add to it."""
 MAX_READ = 4096
 """Tokens of all choices together that are read for an answer. Of more, one is drawn token by token instead."""
-
-REVISION = 1
-"""To be raised with any change here or in what this uses after which the same question can get another answer."""
 
 _WARNING, _ERROR, _CONTINUED = 3, 4, 5
 

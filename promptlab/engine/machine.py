@@ -14,6 +14,9 @@ from typing import Any, Protocol
 from promptlab.core.job import Model
 from promptlab.engine.tuning import terms
 
+REVISION = 1
+"""To be raised with any change in `engine/` after which the same question can get another answer."""
+
 
 class Known(Protocol):
     """What was found out before about models on this machine."""
@@ -58,6 +61,7 @@ def loading_name(model: Model, path: Path, *, safe_mode: bool) -> str:
     cpu = f"{cpu_name()} {_cpu('flags')}"  # several kinds of processors may have one name
     choice = terms(default_threads(), exact=model.mode == "exact", threads=model.threads, layout=model.layout)
     how = [file, build, _library(), cpu, str(choice), model.mode, bool(model.layout.get("wide")), safe_mode]
+    how += [REVISION, metadata.version("llguidance")]
     return f"{model.name} {hashlib.sha256(json.dumps(how).encode()).hexdigest()[:32]}"
 
 

@@ -16,16 +16,16 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from promptlab.core import plan
-from promptlab.core.chat import Segment
+from promptlab.core.chat import Segment, template_hash
 from promptlab.core.events import Answered, EngineEvent, Failed, Failure, Loading, Measured, Ready, decode
 from promptlab.core.job import Model
 from promptlab.core.plan import Grant, Need
-from promptlab.engine.backend import Measurement, Question
+from promptlab.engine.backend import Expected, Measurement, Question
 from promptlab.engine.machine import Known, default_threads, loading_name
 from promptlab.engine.memory import Memory, SystemMemory
 from promptlab.engine.process import WorkerProcess, same_loading
@@ -234,6 +234,30 @@ class Pool:
             for safe_mode in (False, True):
                 self._known.put(loading_name(model, path, safe_mode=safe_mode), {})
 
+    def expected(self, model: Model, path: Path) -> Expected | None:
+        """What it was when it was last loaded, if all that this depends on is the same."""
+        from promptlab.core.codec import load  # here because pydantic is slow to import
+
+        kept = self._known.get(loading_name(model, path, safe_mode=False)) if self._known is not None else None
+        ready = (kept or {}).get("ready")
+        if not isinstance(ready, dict) or ready.get("context") != model.context:
+            return None
+        try:
+            return load(Expected, ready.get("expected"))
+        except ValueError:
+            return None
+
+    def _keep_expected(self, worker: WorkerProcess, ready: Ready) -> None:
+        if self._known is None:
+            return
+        name = loading_name(worker.model, worker.path, safe_mode=worker.safe_mode)
+        template = ready.vocabulary.chat_template
+        expected = Expected(ready.engine, template_hash(template) if template else None)
+        kept = dict(self._known.get(name) or {})
+        found = {"context": worker.model.context, "expected": asdict(expected)}
+        if kept.get("ready") != found:
+            self._known.put(name, {**kept, "ready": found})
+
     @property
     def _workers(self) -> dict[str, WorkerProcess]:
         return {name: entry.worker for name, entry in self._entries.items() if entry.worker is not None}
@@ -270,6 +294,7 @@ class Pool:
             self._touch(entry)
             if isinstance(event, Ready):
                 worker.ready = event
+                self._keep_expected(worker, event)
                 if worker.safe_mode:
                     self._safe.add(worker.path)
             elif isinstance(event, Failed) and event.seq is None:

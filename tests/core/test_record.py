@@ -292,7 +292,7 @@ def test_what_a_version_is_called_is_not_in_the_key(change: dict[str, Any]) -> N
 
 def test_the_matrix_is_laid_out_model_by_model() -> None:
     other = replace(MODEL, name="n")
-    jobs = expand([(PROMPT, {"a": 1}), (PROMPT, {"a": 2})], [MODEL, other], 2, {"seed": 1})
+    jobs = expand([(PROMPT, {"a": 1}, None), (PROMPT, {"a": 2}, "two")], [MODEL, other], 2, {"seed": 1})
     assert [(j.id, j.model.name, j.inputs["a"], j.sample) for j in jobs] == [
         (0, "m", 1, 0), (1, "m", 1, 1), (2, "m", 2, 0), (3, "m", 2, 1),
         (4, "n", 1, 0), (5, "n", 1, 1), (6, "n", 2, 0), (7, "n", 2, 1),

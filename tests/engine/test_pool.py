@@ -18,7 +18,7 @@ from promptlab.core.constraint import Constraint
 from promptlab.core.events import Answered, EngineEvent, Failed, Loading, Ready, Started, Token
 from promptlab.core.job import Model
 from promptlab.core.options import Options
-from promptlab.engine.backend import Question
+from promptlab.engine.backend import Expected, Question
 from promptlab.engine.pool import Pool, default_threads
 from promptlab.errors import EngineError
 
@@ -265,12 +265,39 @@ def test_a_model_measures_in_a_turn_of_its_own_and_only_once(tmp_path: Path) -> 
             assert [type(e) for e in iter(lambda: pool.next_event(0.3), None)] == [Loading]
         said = events(pool, is_ready)
         said += [] if any(isinstance(e, Answered) for e in said) else events(pool, lambda e: isinstance(e, Answered))
-        assert [(name.split()[0], found) for name, found in kept.items()] == [("b", {"tuning": {"threads": 2}})]
+        tunings = {name.split()[0]: found.get("tuning") for name, found in kept.items()}
+        assert tunings == {"a": None, "b": {"threads": 2}}
         pool.release("b")
         pool.load(Model("b", None, context=99), gate)
         events(pool, is_ready)
         pool.forget(Model("b", None), gate)
-        assert list(kept.values()) == [{}, {}]
+        assert [found for name, found in kept.items() if name.startswith("b ")] == [{}, {}]
+    finally:
+        pool.close()
+
+
+def test_what_a_model_was_is_what_it_is_expected_to_be(tmp_path: Path) -> None:
+    path = tmp_path / "model.gguf"
+    path.touch()
+    model, kept = Model("m", None), Kept()
+    assert Pool().expected(model, path) is None
+    pool = Pool([sys.executable, SCRIPT, "answer"], known=kept)
+    try:
+        assert pool.expected(model, path) is None
+        pool.load(model, path)
+        ready = events(pool, is_ready)[-1]
+        assert isinstance(ready, Ready)
+        assert pool.expected(model, path) == Expected(ready.engine, None)
+        for change in ({"context": 99}, {"threads": 7}, {"mode": "fast"}):
+            assert pool.expected(dataclasses.replace(model, **change), path) is None
+        (name,) = kept
+        for spoilt in (
+            {"ready": 3},
+            {"ready": {"context": model.context}},
+            {"ready": {"context": 4096, "expected": 1}},
+        ):
+            kept[name] = spoilt
+            assert pool.expected(model, path) is None
     finally:
         pool.close()
 
