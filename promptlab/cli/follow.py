@@ -59,8 +59,16 @@ def follow(run: Run, watcher: Watcher) -> tuple[list[Record], bool]:
     return run.board.records, bool(pressed)
 
 
+class Cancellable(Protocol):
+    """What Ctrl+C ends."""
+
+    def cancel(self) -> None:
+        """End it; what there is is kept."""
+        ...
+
+
 @contextmanager
-def stopping(run: Run) -> Iterator[list[int]]:
+def stopping(run: Cancellable) -> Iterator[list[int]]:
     """Ctrl+C once ends the run with what there is; a second time ends the program at once. Yields a list of signals.
 
     SIGTERM does the same: records are kept, and the terminal is in order again.

@@ -57,11 +57,16 @@ def likelihoods(model: str, texts: Sequence[str], scores: Sequence[Score]) -> tu
             tuple(map(Weighed, score.ids, score.texts, score.logprobs)),
             total,
             perplexity(total, len(score.ids)),
-            -total / math.log(2) / len(text.encode("utf-8", "replace")),
+            bits_per_byte(total, text),
             probability,
         )
         for text, score, total, probability in zip(texts, scores, totals, probabilities, strict=True)
     )
+
+
+def bits_per_byte(total: float, text: str) -> float:
+    """Of a text, which must not be empty, with this log-probability."""
+    return -total / math.log(2) / len(text.encode("utf-8", "replace"))
 
 
 def shares(totals: Sequence[float]) -> list[float]:

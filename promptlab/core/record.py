@@ -278,7 +278,7 @@ def key(
         "inputs": _json(inputs, sort_keys=False),
         "case": case,
         "model": [model.sha256, model.template_hash],
-        "engine": None if engine is None else _decisive(engine),
+        "engine": None if engine is None else decisive(engine),
         "options": options,
         "overrides": overrides,
         "seed": seed,
@@ -287,7 +287,7 @@ def key(
     return hashlib.sha256(_json(what, sort_keys=True).encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _decisive(engine: Engine) -> list[Any]:
+def decisive(engine: Engine) -> list[Any]:
     """What of an engine an answer depends on."""
     decisive = [engine.mode, dict(engine.layout), engine.threads, engine.context, engine.llama_cpp, engine.build]
     more = [each for each in (engine.llguidance, engine.revision) if each]
