@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from promptlab import __version__
-from promptlab.cli import bench, doctor, init, models, paths, prompts, run, runs, score
+from promptlab.cli import bench, cases, doctor, init, models, paths, prompts, run, runs, score
 from promptlab.cli.output import drop, open_closed_streams, say, use_lenient_streams
 from promptlab.cli.state import Playground, State, state
 from promptlab.errors import Exit, PromptlabError
@@ -31,6 +31,7 @@ app = typer.Typer(
 app.command("run")(run.run)
 app.command("score")(score.score)
 app.add_typer(prompts.app, name="prompts")
+app.add_typer(cases.app, name="cases")
 app.add_typer(models.app, name="models")
 app.add_typer(runs.app, name="runs")
 app.command("bench")(bench.bench)
