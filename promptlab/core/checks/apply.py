@@ -33,6 +33,7 @@ from promptlab.core.checks.kinds import (
 from promptlab.core.judging import Bias
 from promptlab.core.record import Record
 from promptlab.core.verdict import Check, Measured, Outcome, Verdict, Want
+from promptlab.errors import PromptlabError
 
 KINDS: dict[str, Kind] = {
     **texts.KINDS,
@@ -48,6 +49,8 @@ VERBATIM = frozenset({*jsons.KINDS, *codes.KINDS})
 BEST = "select-best"
 MAX_WEIGHT = 1_000_000
 MAX_PROBLEM = 500
+MAX_FILLED = 4 * 1024 * 1024
+"""Characters of all values of an assertion together, once variables are filled in."""
 """Characters of what is wrong with an assertion: there is room for the names of all kinds."""
 ROUNDING = 1e-9
 """A score of 0.7 + 0.1 reaches a threshold of 0.8."""
@@ -110,7 +113,22 @@ def _variables_problem(assertion: Assertion, vars: Mapping[str, Any]) -> str | N
             if match[1] not in vars:
                 known = ", ".join(vars) or "none"
                 return f"has {quoted(match[0])} in its value, which is no variable of the case; there are {known}"
-    return None
+    return _size_problem(assertion, vars)
+
+
+def _size_problem(assertion: Assertion, vars: Mapping[str, Any]) -> str | None:
+    """Whether a value grows too large by what is filled in: a few bytes can ask for gigabytes."""
+    sizes: dict[str, int] = {}
+    total = 0
+    for text in _texts(assertion):
+        for match in _VARIABLE.finditer(text):
+            if match[1] in vars:
+                if match[1] not in sizes:
+                    sizes[match[1]] = len(plain(vars[match[1]]))
+                total += sizes[match[1]]
+    return (
+        f"has a value that grows beyond {MAX_FILLED:,} characters once it is filled in" if total > MAX_FILLED else None
+    )
 
 
 def _texts(assertion: Assertion) -> list[str]:
@@ -131,7 +149,12 @@ def variables(assertion: Assertion) -> set[str]:
 
 
 def filled(assertion: Assertion, vars: Mapping[str, Any]) -> Assertion:
-    """The assertion with each `{{ name }}` in its value replaced by that variable of the case, where there is one."""
+    """The assertion with each `{{ name }}` in its value replaced by that variable of the case, where there is one.
+
+    Raises Unscored when that would be too large.
+    """
+    if reason := _size_problem(assertion, vars):
+        raise Unscored(reason)
     return assertion if assertion.kind in VERBATIM else replace(assertion, value=_filled(assertion.value, vars))
 
 
@@ -206,7 +229,7 @@ def _check(
     try:
         on = _subject(assertion, case, record, measured, judge=judge, code=code)
         return _made(assertion, KINDS[assertion.kind].find(on))
-    except Unscored as error:
+    except (Unscored, PromptlabError) as error:  # the latter of what runs code
         return _unscored(assertion, str(error))
     except Exception as error:  # a record, a case or a measurement that is not what it should be
         return _unscored(assertion, f"could not be applied: {type(error).__name__}: {error}")

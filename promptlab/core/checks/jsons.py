@@ -12,6 +12,7 @@ import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 from promptlab.core import schema as schemas
@@ -256,17 +257,17 @@ def misfit(value: Any, schema: Any, budget: Budget) -> str | None:
     extend: Any = jsonschema.validators.extend
     validator = extend(jsonschema.Draft202012Validator, counted)
     try:
-        error: Any = next(validator(schema, registry=referencing.Registry()).iter_errors(value), None)
+        errors = list(islice(validator(schema, registry=referencing.Registry()).iter_errors(value), 1))
     except Unscored:
         raise
     except referencing.exceptions.Unresolvable:
         raise Unscored("its schema refers to something that is not in it") from None
     except Exception as error:  # whatever a stranger's schema provokes, such as a loop of references
         raise Unscored(f"its schema cannot be applied: {type(error).__name__}") from None
-    if error is None:
-        return None
-    where = "".join(f"[{part!r}]" for part in error.absolute_path)
-    return one_line(f"{where + ': ' if where else ''}{error.message}")
+    for first in errors:
+        where = "".join(f"[{part!r}]" for part in first.absolute_path)
+        return one_line(f"{where + ': ' if where else ''}{first.message}")
+    return None
 
 
 Keyword = Callable[[Any, Any, Any, Any], Iterator[Any] | None]

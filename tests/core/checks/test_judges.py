@@ -46,10 +46,12 @@ def test_the_verdict_of_a_judge_is_the_probability_of_its_yes(
     assert "The criterion: It is polite to children." in want.messages[0].content
     measured = {want: likely(want, probabilities)}
     found = check(assertion, record(), vars, judge="large", measured=measured)
-    assert (found.outcome, found.score) == (outcome, pytest.approx(score))
+    assert found.outcome == outcome
+    assert found.score == pytest.approx(score)
     assert found.reason == f"large says yes with a probability of {score:.4g} (threshold {threshold or 0.5})"
     turned = check(Assertion("not-llm-rubric", KIND.value, threshold), record(), vars, judge="large", measured=measured)
-    assert (turned.outcome, turned.score) == ({"pass": "fail", "fail": "pass"}[outcome], pytest.approx(1 - score))
+    assert turned.outcome == {"pass": "fail", "fail": "pass"}[outcome]
+    assert turned.score == pytest.approx(1 - score)
 
 
 def test_the_judge_that_the_assertion_names_wins_over_that_of_the_comparison() -> None:
@@ -130,7 +132,8 @@ def test_the_winner_passes_and_the_others_fail_with_their_mean_probability_of_wi
     assert [each.score for each in checks] == [pytest.approx(0.5), pytest.approx(0.8), pytest.approx(0.2)]
     assert checks[1].reason == "is the best of 3: wins with a probability of 0.8"
     assert checks[0].reason == "wins with a probability of 0.5; the best does with 0.8"
-    assert bias == Bias(3, pytest.approx(0.1), 0)
+    assert (bias.pairs, bias.flipped) == (3, 0)
+    assert bias.first == pytest.approx(0.1)
 
 
 def test_a_judge_that_looks_at_places_only_finds_a_tie_and_is_found_out() -> None:
@@ -138,7 +141,8 @@ def test_a_judge_that_looks_at_places_only_finds_a_tie_and_is_found_out() -> Non
     checks, bias = judge_best(BEST, CASE, records, measure(records, lambda a, b: 0.95), judge="large")
     assert [each.outcome for each in checks] == ["unscored"] * 3
     assert {each.reason for each in checks} == {"shares the first place with another answer"}
-    assert bias == Bias(3, pytest.approx(0.45), 3)
+    assert (bias.pairs, bias.flipped) == (3, 3)
+    assert bias.first == pytest.approx(0.45)
 
 
 def test_answers_that_are_the_same_share_their_place_without_a_judge() -> None:
@@ -199,10 +203,8 @@ def test_a_verdict_takes_what_was_decided_among_all_columns() -> None:
     assert alone.checks[1].reason == "is decided among the answers of all columns"
     checks, _ = judge_best(BEST, case, records, measure(records, by_length), judge="large")
     verdicts = [judge(case, made, {}, given={1: each}) for made, each in zip(records, checks, strict=True)]
-    assert [(each.outcome, each.score) for each in verdicts] == [
-        ("fail", pytest.approx(0.6)),
-        ("pass", pytest.approx(0.9)),
-    ]
+    assert [each.outcome for each in verdicts] == ["fail", "pass"]
+    assert [each.score for each in verdicts] == [pytest.approx(0.6), pytest.approx(0.9)]
 
 
 @given(st.lists(st.text("ab", max_size=3), min_size=2, max_size=5), st.integers(0, 1000))
@@ -219,7 +221,7 @@ def test_mean_probabilities_of_winning_add_up_to_half_of_the_answers(texts: list
 
 
 def test_the_bias_over_several_cases_counts_each_pair_once() -> None:
-    assert all_bias([Bias(1, 0.4, 1), Bias(3, 0.0, 0), Bias()]) == Bias(4, pytest.approx(0.1), 1)
+    assert all_bias([Bias(1, 0.5, 1), Bias(3, 0.0, 0), Bias()]) == Bias(4, 0.125, 1)
     assert all_bias([]) == Bias()
 
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptlab.core.case import Assertion
-from promptlab.core.checks import KINDS, problem
+from promptlab.core.case import Assertion, Case
+from promptlab.core.checks import KINDS, judge, problem
 from promptlab.core.checks.foreign import why_not
 from tests.core.checks.made import check, record
 
@@ -234,3 +234,11 @@ def test_whatever_stands_in_an_assertion_problem_says_one_line_or_nothing(
 ) -> None:
     said = problem(Assertion(type, value, threshold, weight, None, provider), {})
     assert said is None or ("\n" not in said and said)
+
+
+def test_a_value_that_would_be_too_large_once_it_is_filled_in_is_refused_before_it_is() -> None:
+    huge = Assertion("contains", "{{ a }}" * 10_000)
+    vars = {"a": "x" * 1_000_000}
+    assert problem(huge, vars) == "contains has a value that grows beyond 4,194,304 characters once it is filled in"
+    verdict = judge(Case("one", vars, (huge,)), record("x"), {})
+    assert (verdict.outcome, "grows beyond" in verdict.checks[0].reason) == ("unscored", True)

@@ -89,7 +89,8 @@ def test_the_probability_of_the_right_choice_is_in_the_record(
 ) -> None:
     assert wants(assertion, Case("c"), chosen()) == ()
     found = check(assertion, chosen())
-    assert (found.outcome, found.score) == (outcome, pytest.approx(score) if score is not None else None)
+    assert found.outcome == outcome
+    assert found.score == (score if score is None else pytest.approx(score))
 
 
 def test_options_that_the_model_did_not_have_are_measured_after_what_it_was_asked_last() -> None:
@@ -99,7 +100,8 @@ def test_options_that_the_model_did_not_have_are_measured_after_what_it_was_aske
     assert wants(assertion, Case("c", vars), record()) == (want,)
     assert wants(assertion, Case("c", vars), chosen()) == (want,)
     found = check(assertion, record(), vars, measured={want: likely(want, {"Paris": 0.2, "Lyon": 0.05})})
-    assert (found.outcome, found.score) == ("pass", pytest.approx(0.8))
+    assert found.outcome == "pass"
+    assert found.score == pytest.approx(0.8)
     assert found.reason == "'Paris' has a probability of 0.8 (threshold 0.5)"
     assert check(assertion, record(), vars).reason == "not measured under tiny"
 
@@ -123,7 +125,8 @@ def test_a_reference_answer_is_as_likely_as_its_tokens_are_on_average(
     (want,) = wants(assertion, Case("c"), record())
     assert want == Want("tiny", ASKED, ("It is Paris.",))
     found = check(assertion, measured={want: Found((logprob,), (tokens,))})
-    assert (found.outcome, found.score) == (outcome, pytest.approx(math.exp(logprob / tokens)))
+    assert found.outcome == outcome
+    assert found.score == pytest.approx(math.exp(logprob / tokens))
     assert found.reason.startswith(f"'It is Paris.' has a log-probability of {logprob / tokens:.4g} a token")
 
 

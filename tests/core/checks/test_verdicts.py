@@ -15,6 +15,7 @@ from promptlab.core.checks import KINDS, Code, best_wants, judge, judge_best, ve
 from promptlab.core.record import Record
 from promptlab.core.tape import Message
 from promptlab.core.verdict import Check, Found, Verdict, Want
+from promptlab.errors import EngineError
 from tests.core.checks.made import check, likely, record, step
 
 PASS, FAIL = Assertion("contains", "Paris"), Assertion("contains", "Lyon")
@@ -144,11 +145,18 @@ def test_code_runs_only_where_that_is_allowed() -> None:
 
 
 def test_code_that_fails_leaves_the_check_unscored() -> None:
-    def broken(assertion: Assertion, case: Case, record: Record) -> Code:
-        raise KeyError("city")
+    def broken(error: Exception) -> Any:
+        def run(assertion: Assertion, case: Case, record: Record) -> Code:
+            raise error
 
-    found = check(Assertion("not-python", "…"), allow_code=True, code=broken)
-    assert (found.outcome, found.reason) == ("unscored", "could not be applied: KeyError: 'city'")
+        return run
+
+    for error, reason in (
+        (EngineError("the code failed: no city"), "the code failed: no city"),
+        (KeyError("city"), "could not be applied: KeyError: 'city'"),
+    ):
+        found = check(Assertion("not-python", "…"), allow_code=True, code=broken(error))
+        assert (found.outcome, found.reason) == ("unscored", reason)
 
 
 # --- whatever comes --------------------------------------------------------------------------------------------------
