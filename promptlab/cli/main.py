@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from promptlab import __version__
-from promptlab.cli import bench, cases, doctor, init, models, paths, prompts, run, runs, score
+from promptlab.cli import bench, cases, compare, doctor, init, models, paths, prompts, run, runs, score
 from promptlab.cli.output import drop, open_closed_streams, say, use_lenient_streams
 from promptlab.cli.state import Playground, State, state
 from promptlab.errors import Exit, PromptlabError
@@ -29,6 +29,7 @@ app = typer.Typer(
     context_settings=HELP,
 )
 app.command("run")(run.run)
+app.command("compare")(compare.compare)
 app.command("score")(score.score)
 app.add_typer(prompts.app, name="prompts")
 app.add_typer(cases.app, name="cases")
