@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from promptlab.core.baseline import Baseline, Regressions, compare_baseline, make_baseline
-from promptlab.core.compare import Comparison
+from promptlab.core.baseline import Baseline, Regressions, compare_baseline, make_baseline, match
+from promptlab.core.compare import Column, Comparison
 from promptlab.files.baseline import check_place, read_baseline, write_baseline
 
 
@@ -18,6 +18,14 @@ def read(path: Path) -> Baseline:
 def refuse_place(path: Path) -> None:
     """Say before anything runs that a baseline cannot be written there. Raises UsageError."""
     check_place(path)
+
+
+def refuse_columns(before: Baseline, columns: Sequence[Column]) -> None:
+    """Say before anything runs that a baseline has nothing, or nothing clear, to hold columns against.
+
+    Raises UsageError.
+    """
+    match(before, columns)
 
 
 def keep(path: Path, found: Comparison, cases: Sequence[str]) -> None:

@@ -85,7 +85,7 @@ def compare(
 
     What was answered before is taken from the history: the same command goes on where it was broken off.
     """
-    from promptlab.app.baseline import hold_against, keep, read, refuse_place
+    from promptlab.app.baseline import hold_against, keep, read, refuse_columns, refuse_place
     from promptlab.app.compare import Request
     from promptlab.cli.values import read_names, read_options, read_vars
     from promptlab.views.exports import format_of
@@ -112,11 +112,13 @@ def compare(
         refuse_place(write_baseline)
     with lab(context) as here:
         comparing = _ready(here, request, pull)
+        if before:
+            refuse_columns(before, comparing.columns)
         found, interrupted = _follow(comparing)
     changes = hold_against(before, found) if before else None
     _print(found, changes, json=json, jsonl=jsonl, all_cases=all_cases)
     for path, kind in formats.items():
-        _write(path, kind, found, request)
+        _write(path, kind, found, changes, request)
     if write_baseline and not interrupted:
         keep(write_baseline, found, request.cases)
     if comparing.run.trouble:
@@ -184,7 +186,9 @@ def _print(found: Comparison, changes: Regressions | None, *, json: bool, jsonl:
     from promptlab.views.sections import Layout, as_group, as_lines, comparison_page, regressions_page
 
     if json or jsonl:
-        print(export(found, "json" if json else "jsonl"), end="", flush=True)
+        unicode = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+        kind = "json" if json else "jsonl"
+        print(export(found, kind, regressions=changes, ascii_only=not unicode), end="", flush=True)
         return
     terminal = console() if sys.stdout.isatty() else None
     layout = Layout(terminal.width if terminal else None, marks_for(sys.stdout.encoding), all_cases)
@@ -196,7 +200,7 @@ def _print(found: Comparison, changes: Regressions | None, *, json: bool, jsonl:
         print(as_lines(sections), end="", flush=True)
 
 
-def _write(path: Path, kind: str, found: Comparison, request: Request) -> None:
+def _write(path: Path, kind: str, found: Comparison, changes: Regressions | None, request: Request) -> None:
     """Write a file. Raises StoreError."""
     from promptlab.views.exports import export
     from promptlab.views.report import write_report
@@ -205,7 +209,7 @@ def _write(path: Path, kind: str, found: Comparison, request: Request) -> None:
         made_at = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M")
         text = write_report(found, title=f"{' and '.join(request.prompts)}", made_at=made_at)
     else:
-        text = export(found, kind)
+        text = export(found, kind, regressions=changes)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8", newline="")

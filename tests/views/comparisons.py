@@ -134,7 +134,7 @@ def prompt_ref(label: str) -> PromptRef:
 
 
 def _hash(text: str) -> str:
-    return random.Random(f"hash of {text}").randbytes(32).hex()
+    return random.Random(f"hash of {text!a}").randbytes(32).hex()
 
 
 def make_step(
