@@ -283,3 +283,20 @@ def test_a_prompt_that_is_better_by_30_points_is_found(lab: Lab, seeds: Path, en
     engine.answer = answering({"Please": 0.5, "Think": 0.5})
     same = done(prepare(lab, request(prompts=("old", "new"), cases=("many",), models=("beta",), samples=4)))
     assert same.pairs[0].decision == "cannot tell"
+
+
+@pytest.mark.parametrize("samples", [1, 4])
+def test_of_two_columns_that_do_the_same_it_cannot_be_told_which_is_better(
+    lab: Lab, seeds: Path, engine: FakeEngine, samples: int
+) -> None:
+    """Samples of one case are alike: some cases are hard. Only one of 20 such pairs may be told apart by luck."""
+    (lab.root / "prompts" / "say.jinja").write_text("---\ninputs: {n: integer}\n---\nPlease say {{ n }}")
+    cases = [f"- {{id: c{n}, vars: {{n: {n}}}, assert: [{{type: equals, value: right}}]}}" for n in range(12)]
+    (seeds / "many.yaml").write_text("\n".join(cases))
+    engine.answer = answering({"Please": 0.5})
+    decisions = []
+    for seed in range(100):
+        asked = request(prompts=("say",), cases=("many",), samples=samples, options={"seed": seed})
+        found = done(prepare(lab, replace(asked, log=False, recall="nothing")))
+        decisions.append(found.pairs[0].decision)
+    assert decisions.count("cannot tell") >= 95
