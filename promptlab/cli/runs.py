@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from promptlab.cli import history
 from promptlab.cli.output import console, print_grid, print_json, print_page, say
 from promptlab.cli.paths import Json
 from promptlab.cli.state import lab
@@ -144,3 +145,9 @@ def _short(error: str | None, output: str) -> str:
 
     text = f"error: {error}" if error else output
     return shorten(" ".join(text.split()), 60)
+
+
+app.command("search", cls=history.Words)(history.search)
+app.command("export")(history.export)
+app.command("delete")(history.delete)
+app.command("purge")(history.purge)

@@ -1,7 +1,8 @@
 """The history: Records in a SQLite file beside the library, appended and never changed.
 
 It is a cache too: `current` finds what has been answered already by the keys of records. Verdicts on records and what
-models measured for them are kept beside them, so that checking again asks no model again.
+models measured for them are kept beside them, so that checking again asks no model again. What is searched stands in
+tables of its own: see `search`.
 """
 
 from __future__ import annotations
@@ -20,35 +21,20 @@ from typing import Any
 from promptlab.core import codec
 from promptlab.core.record import SCHEMA, Record
 from promptlab.core.schema import shorten
+from promptlab.core.search import Hit, Search
 from promptlab.errors import NotFound, StoreError
-from promptlab.files import git
+from promptlab.files import git, search, tables
+from promptlab.files.search import marks, parts, storable
+from promptlab.files.tables import VERSION
 
 FOLDER = ".promptlab"
 FILE = "lab.db"
-VERSION = 2
-MAX_VALUES = 500
-"""Values in one question to the database; old versions of SQLite take 999."""
 BUSY_S = 10.0
 OUTPUT_START = 200
 """Characters of an output that a listing shows."""
+_READ_ONLY = "{}: there is no history here, and this one was opened only for reading"
 
-_TABLE = """CREATE TABLE records (
-    id TEXT PRIMARY KEY COLLATE NOCASE, prompt TEXT NOT NULL, label TEXT NOT NULL, model TEXT NOT NULL,
-    started_at TEXT NOT NULL, sample INTEGER NOT NULL, error TEXT, output_start TEXT NOT NULL, json TEXT NOT NULL
-)"""
-_SECOND = (
-    "ALTER TABLE records ADD COLUMN key TEXT NOT NULL DEFAULT ''",
-    "ALTER TABLE records ADD COLUMN case_id TEXT",
-    "UPDATE records SET key = coalesce(json_extract(json, '$.key'), ''), case_id = json_extract(json, '$.case')"
-    " WHERE json_valid(json)",
-    "CREATE INDEX records_by_key ON records (key)",
-    """CREATE TABLE verdicts (
-        record TEXT NOT NULL COLLATE NOCASE, asked TEXT NOT NULL, outcome TEXT NOT NULL, score REAL,
-        PRIMARY KEY (record, asked)
-    ) WITHOUT ROWID""",
-    "CREATE TABLE measurements (key TEXT PRIMARY KEY, json TEXT NOT NULL) WITHOUT ROWID",
-)
-"""What version 2 has besides."""
+_JUDGED = "INSERT OR REPLACE INTO verdicts (record, asked, outcome, score) VALUES (?, ?, ?, ?)"
 _LISTED = "id, prompt, label, model, started_at, sample, error, output_start"
 
 
@@ -105,15 +91,22 @@ class Store:
     def append(self, record: Record) -> None:
         """Keep a record. Raises StoreError; a record with the same id stays as it is."""
         row = _row(record)
-        values = (row.id, row.prompt, row.label, row.model, row.started_at, row.sample, row.error, row.output_start)
-        case = None if record.case is None else _storable(record.case)
-        self._ask(
-            f"INSERT INTO records ({_LISTED}, json, key, case_id) VALUES ({_marks(len(values) + 3)})",
-            *values,
-            json.dumps(codec.dump(record)),
-            record.key,
-            case,
+        values: tuple[Any, ...] = (
+            row.id,
+            row.prompt,
+            row.label,
+            row.model,
+            row.started_at,
+            row.sample,
+            row.error,
+            row.output_start,
         )
+        case = None if record.case is None else storable(record.case)
+        values = (*values, json.dumps(codec.dump(record)), record.key, case)
+        with self._writing() as connection:
+            query = f"INSERT INTO records ({_LISTED}, json, key, case_id) VALUES ({marks(len(values))})"
+            connection.execute(query, values)
+            search.add(connection, record)
 
     def current(self, keys: Sequence[str]) -> dict[str, Record]:
         """The records with these keys: of each, the newest one without an error, or else the newest one.
@@ -121,22 +114,24 @@ class Store:
         A record that cannot be read is as if it were not there. Raises StoreError.
         """
         found: dict[str, Record] = {}
-        for some in _parts(list(dict.fromkeys(keys))):
-            query = f"SELECT key, id, json FROM records WHERE key IN ({_marks(len(some))}) ORDER BY error IS NULL, id"
+        for some in parts(list(dict.fromkeys(keys))):
+            query = f"SELECT key, id, json FROM records WHERE key IN ({marks(len(some))}) ORDER BY error IS NULL, id"
             for key, id, text in self._ask(query, *some):
                 with contextlib.suppress(StoreError):
                     found[key] = self._load(id, text)
         return found
 
-    def judged(self, record: str, asked: str, outcome: str, score: float | None) -> None:
-        """Keep what came of checking a record; `asked` names the expectations. Raises StoreError."""
-        self._ask("INSERT OR REPLACE INTO verdicts VALUES (?, ?, ?, ?)", record, asked, outcome, score)
+    def keep_verdicts(self, rows: Sequence[tuple[str, str, str, float | None]]) -> None:
+        """Keep what came of checking records, all in one transaction: of each its id, a name for what was expected, the
+        outcome and the score. Raises StoreError."""
+        with self._writing() as connection:
+            connection.executemany(_JUDGED, rows)
 
     def measured(self, keys: Sequence[str]) -> dict[str, Any]:
         """What is kept of measurements by their keys, as it was given. Raises StoreError."""
         found: dict[str, Any] = {}
-        for some in _parts(list(dict.fromkeys(keys))):
-            query = f"SELECT key, json FROM measurements WHERE key IN ({_marks(len(some))})"
+        for some in parts(list(dict.fromkeys(keys))):
+            query = f"SELECT key, json FROM measurements WHERE key IN ({marks(len(some))})"
             for key, text in self._ask(query, *some):
                 with contextlib.suppress(ValueError):
                     found[key] = json.loads(text)
@@ -151,7 +146,18 @@ class Store:
 
         Raises NotFound, and StoreError when the record cannot be read.
         """
-        id = _storable(id)
+        return self._load(*self._named(id))
+
+    def whole_id(self, id: str) -> str:
+        """The id of which this is a beginning that no other has, whether the record can be read or not.
+
+        Raises NotFound and StoreError.
+        """
+        return self._named(id)[0]
+
+    def _named(self, id: str) -> tuple[str, str]:
+        """The id and the JSON of a record, of a beginning of its id."""
+        id = storable(id)
         end = id + "\U0010ffff"
         rows = (
             self._ask("SELECT id, json FROM records WHERE id >= ? AND id < ? ORDER BY id LIMIT 6", id, end)
@@ -165,7 +171,7 @@ class Store:
             several = ", ".join(row[0] for row in rows[:5]) + (" and more" if len(rows) > 5 else "")
             raise NotFound(f"{id!r} is the beginning of several records: {several}")
         found, text = (exact or rows)[0]
-        return self._load(found, text)
+        return found, text
 
     def recent(self, limit: int, model: str | None = None, prompt: str | None = None) -> list[Row]:
         """The newest records first, at most `limit`; of one model or one prompt when given. Raises StoreError."""
@@ -175,11 +181,73 @@ class Store:
         query = f"SELECT {_LISTED} FROM records {where} ORDER BY id DESC LIMIT ?"
         return [Row(*row) for row in self._ask(query, *(value for _, value in asked), max(limit, 0))]
 
+    def search(self, wanted: Search) -> list[Hit]:
+        """The records that are wanted, the newest first. Raises UsageError and StoreError."""
+        with self._lock, _errors(self.path):
+            return search.find(self._connection, wanted) if self._connection else []
+
+    def matching(self, wanted: Search) -> list[str]:
+        """The ids of the records that are wanted, the newest first. Raises UsageError and StoreError."""
+        with self._lock, _errors(self.path):
+            return search.matching(self._connection, wanted) if self._connection else []
+
+    def verdicts(self, ids: Sequence[str]) -> dict[str, str]:
+        """The newest verdicts on these records, where there are any. Raises StoreError."""
+        found: dict[str, str] = {}
+        for some in parts(ids):
+            query = f"SELECT record, outcome FROM verdicts WHERE record IN ({marks(len(some))}) ORDER BY at"
+            found.update(self._ask(query, *some))
+        return found
+
+    def delete(self, ids: Sequence[str]) -> int:
+        """Delete records with all that is kept of them, and leave no trace of their text in the files.
+
+        Returns how many there were. Raises StoreError, also when they are deleted and traces may be left.
+        """
+        with self._writing() as connection:
+            count = search.remove(connection, ids)
+        self._scrub()
+        return count
+
+    def purge(self) -> int:
+        """Delete everything, and leave no trace of any text in the files.
+
+        Returns how many records there were. Raises StoreError, also when they are deleted and traces may be left.
+        """
+        with self._writing() as connection:
+            count = search.remove_all(connection)
+        self._scrub()
+        return count
+
+    def _scrub(self) -> None:
+        """Write the file anew and empty the log. In deleted pages nothing is left as it is (`secure_delete`), but where
+        rows have moved from page to page, pieces of them stay behind."""
+        try:
+            self._ask("VACUUM")
+            ((busy, *_),) = self._ask("PRAGMA wal_checkpoint(TRUNCATE)")
+            if busy:
+                raise StoreError(f"{self.path}: another program reads it")
+        except StoreError as error:
+            raise StoreError(
+                f"the records are deleted, but traces of their text may be left: {error.message}",
+                hint="The next `promptlab runs delete` or `purge` removes them too",
+            ) from None
+
     def close(self) -> None:
         """Let go of the file."""
         with self._lock, _errors(self.path):
             if self._connection:
                 self._connection.close()
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """A transaction, of which all is kept or nothing."""
+        with self._lock, _errors(self.path):
+            if self._connection is None:
+                raise StoreError(_READ_ONLY.format(self.path))
+            with self._connection:
+                self._connection.execute("BEGIN IMMEDIATE")
+                yield self._connection
 
     def _ask(self, query: str, *values: Any) -> list[Any]:
         with self._lock, _errors(self.path):
@@ -187,27 +255,22 @@ class Store:
                 # Without a transaction of its own, every statement is one.
                 return self._connection.execute(query, values).fetchall()
         if query.startswith("INSERT"):
-            raise StoreError(f"{self.path}: there is no history here, and this one was opened only for reading")
+            raise StoreError(_READ_ONLY.format(self.path))
         return []
 
     def _load(self, id: str, text: str) -> Record:
-        try:
-            data = json.loads(text)
-            if data["schema"] > SCHEMA:
-                raise StoreError(
-                    f"{self.path}: record {id} was written by a newer promptlab", hint="Update promptlab to read it"
-                )
-            return codec.load(Record, data)
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
-            raise StoreError(f"{self.path}: record {id} cannot be read: {error}") from None
+        return _read(self.path, id, text)
 
 
-def _marks(count: int) -> str:
-    return ", ".join("?" * count)
-
-
-def _parts(values: Sequence[str]) -> Iterator[Sequence[str]]:
-    return (values[at : at + MAX_VALUES] for at in range(0, len(values), MAX_VALUES))
+def _read(path: Path, id: str, text: str) -> Record:
+    try:
+        data = json.loads(text)
+        if data["schema"] > SCHEMA:
+            hint = "Update promptlab to read it"
+            raise StoreError(f"{path}: record {id} was written by a newer promptlab", hint=hint)
+        return codec.load(Record, data)
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise StoreError(f"{path}: record {id} cannot be read: {error}") from None
 
 
 def _row(record: Record) -> Row:
@@ -215,15 +278,8 @@ def _row(record: Record) -> Row:
     start = "" if record.output is None else output[:OUTPUT_START]
     error = record.error.message or record.error.type if record.error else None
     texts = (record.id, record.prompt.name, record.prompt.label, record.model.name, record.started_at)
-    id, prompt, label, model, started_at = map(_storable, texts)
-    return Row(
-        id, prompt, label, model, started_at, record.sample, _storable(error) if error else None, _storable(start)
-    )
-
-
-def _storable(text: str) -> str:
-    # Half a surrogate pair is no text for SQLite. The JSON keeps it, as an escape.
-    return text.encode("utf-8", "replace").decode()
+    id, prompt, label, model, started_at = map(storable, texts)
+    return Row(id, prompt, label, model, started_at, record.sample, storable(error) if error else None, storable(start))
 
 
 def _check_folder(folder: Path) -> None:
@@ -267,9 +323,10 @@ def _connect(path: Path, create: bool) -> sqlite3.Connection | None:
     connection = sqlite3.connect(uri, uri=True, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
     try:
         connection.execute("PRAGMA trusted_schema = OFF")  # a stranger's file brings no code
-        version = _version(connection, path)
+        connection.execute("PRAGMA secure_delete = ON")
+        version = tables.version(connection, path)
         if create and version < VERSION:
-            _create(connection, path)
+            tables.create(connection, path, _read)
         if create:
             _use_wal(connection)
         elif not version:
@@ -279,32 +336,6 @@ def _connect(path: Path, create: bool) -> sqlite3.Connection | None:
         connection.close()
         raise
     return connection
-
-
-def _version(connection: sqlite3.Connection, path: Path) -> int:
-    """Which tables are there; 0 for an empty file. Raises StoreError when it holds something else."""
-    # In this order: tables and version come in one transaction, so tables that are seen have their version by then.
-    tables = connection.execute("SELECT 1 FROM sqlite_master").fetchone()
-    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-    if version > VERSION:
-        raise StoreError(
-            f"{path} was written by a newer promptlab (version {version})", hint="Update promptlab to use it"
-        )
-    if tables and version == 0:
-        raise StoreError(f"{path} is a database of another program", hint="Move it away to begin a new history")
-    return version
-
-
-def _create(connection: sqlite3.Connection, path: Path) -> None:
-    """Make the tables, or those that an older version lacks."""
-    with connection:
-        connection.execute("BEGIN IMMEDIATE")
-        version = _version(connection, path)
-        if version == VERSION:  # another process has been faster
-            return
-        for statement in (_TABLE, *_SECOND) if version == 0 else _SECOND:
-            connection.execute(statement)
-        connection.execute(f"PRAGMA user_version = {VERSION}")
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:

@@ -18,8 +18,10 @@ from promptlab.core import codec
 from promptlab.core.events import Alternative, Engine, Failure, Timings, Usage
 from promptlab.core.program import Message
 from promptlab.core.record import Drawn, ModelRef, PromptRef, Record, Step
+from promptlab.core.search import Search
 from promptlab.errors import NotFound, StoreError
-from promptlab.files.store import FOLDER, VERSION, Row, Store
+from promptlab.files.store import FOLDER, Row, Store
+from promptlab.files.tables import VERSION
 
 
 def record(id: str = "01A", **changes: object) -> Record:
@@ -357,6 +359,7 @@ def test_what_was_appended_survives_kill(tmp_path: Path) -> None:
     with Store.open(tmp_path) as store:
         kept = {row.id for row in store.recent(100_000)}
         assert {f"a-{int(number):05}" for number in heard if number.endswith("\n")} <= kept
+        assert set(store.matching(Search("rain"))) == kept
         store.append(record())
 
 
@@ -432,9 +435,9 @@ def test_what_was_measured_is_kept(store: Store) -> None:
 
 def test_a_verdict_is_kept_once_for_what_was_asked(store: Store) -> None:
     store.append(record("01A"))
-    store.judged("01A", "asked", "pass", 1.0)
-    store.judged("01A", "asked", "fail", 0.25)
-    store.judged("01A", "other", "unscored", None)
+    store.keep_verdicts([("01A", "asked", "pass", 1.0)])
+    store.keep_verdicts([("01A", "asked", "fail", 0.25)])
+    store.keep_verdicts([("01A", "other", "unscored", None)])
     assert sorted(store._ask("SELECT asked, outcome, score FROM verdicts")) == [
         ("asked", "fail", 0.25),
         ("other", "unscored", None),

@@ -1,0 +1,195 @@
+"""The history: search it, export from it, delete from it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any, TextIO
+
+from promptlab.app.lab import Lab
+from promptlab.core import codec
+from promptlab.core.record import Record
+from promptlab.core.schema import shorten
+from promptlab.core.search import Hit, Search
+from promptlab.errors import NotFound, StoreError, UsageError
+
+COLUMNS = (
+    *("id", "started_at", "prompt", "label", "hash", "commit", "model", "case", "sample", "seed", "mode"),
+    *("inputs", "options", "output", "verdict", "error", "finish_reason", "prompt_tokens", "completion_tokens"),
+)
+"""Of a CSV file."""
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""A spreadsheet takes a cell that begins with one of these for a formula."""
+TOGETHER = 500
+"""Records that are looked up at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What came of an export."""
+
+    count: int
+    unreadable: tuple[str, ...]
+    """Why records were left out."""
+
+
+def search(lab: Lab, wanted: Search) -> list[Hit]:
+    """The records that are wanted, the newest first, each with an excerpt. Raises UsageError and StoreError."""
+    return lab.store.search(wanted)
+
+
+def chosen(lab: Lab, wanted: Search) -> list[str]:
+    """The ids of the records that are wanted, the newest first. Raises UsageError and StoreError."""
+    return lab.store.matching(wanted)
+
+
+def named(lab: Lab, ids: Sequence[str]) -> list[str]:
+    """The whole ids of records, each once, of ids or beginnings that no other has. Raises NotFound and StoreError."""
+    return list(dict.fromkeys(lab.store.whole_id(id) for id in ids))
+
+
+def delete(lab: Lab, ids: Sequence[str]) -> int:
+    """Delete records, so that nothing of their text is left in the files. Returns how many there were.
+
+    Raises StoreError.
+    """
+    return lab.store.delete(ids) if ids else 0
+
+
+def purge(lab: Lab) -> int:
+    """Delete everything, so that no text is left in the files. Returns how many records there were.
+
+    Raises StoreError.
+    """
+    return lab.store.purge()
+
+
+# --- times -----------------------------------------------------------------------------------------------------------
+
+
+def since(text: str) -> str:
+    """The first moment of `2026-01-02` or `2026-01-02T03:04`, as a search takes it. Raises UsageError."""
+    return _moment(text, "--since")
+
+
+def until(text: str) -> str:
+    """The first moment after a day or a second, as a search takes it. Raises UsageError."""
+    return _moment(text, "--until") + "~"  # which comes after all that can follow in a time
+
+
+def _moment(text: str, option: str) -> str:
+    """A day or a second, UTC."""
+    try:
+        return date.fromisoformat(text).isoformat()
+    except ValueError:
+        pass
+    try:
+        moment = datetime.fromisoformat(text)
+        aware = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        hint = "A date is written 2026-01-31, a time 2026-01-31T18:30 (UTC)"
+        raise UsageError(f"{option}: {shorten(text)!r} is no date", hint=hint) from None
+    return aware.replace(tzinfo=None).isoformat(timespec="seconds")
+
+
+# --- export ----------------------------------------------------------------------------------------------------------
+
+
+def export(lab: Lab, ids: Sequence[str], file: Path) -> Exported:
+    """Write records to a file, in the form that its name ends with; what stood there is replaced by the whole of it.
+
+    Raises UsageError where that is none of .jsonl, .json and .csv, and StoreError.
+    """
+    write = form(file)
+    unreadable: list[str] = []
+    with _replacing(file) as stream:
+        write(stream, _read(lab, ids, unreadable))
+    return Exported(len(ids) - len(unreadable), tuple(unreadable))
+
+
+Rows = Iterable[tuple[Record, str | None]]
+"""Records, and the newest verdict on each."""
+
+
+def form(file: Path) -> Callable[[TextIO, Rows], None]:
+    """How to write a file of this name. Raises UsageError."""
+    forms = {".jsonl": _write_jsonl, ".json": _write_json, ".csv": _write_csv}
+    if file.suffix.lower() not in forms:
+        raise UsageError(f"{file}: the name says nothing about its form", hint="It ends with .jsonl, .json or .csv")
+    return forms[file.suffix.lower()]
+
+
+def _read(lab: Lab, ids: Sequence[str], unreadable: list[str]) -> Iterator[tuple[Record, str | None]]:
+    for at in range(0, len(ids), TOGETHER):  # a history may be larger than memory
+        some = ids[at : at + TOGETHER]
+        verdicts = lab.store.verdicts(some)
+        for id in some:
+            try:
+                yield lab.store.get(id), verdicts.get(id)
+            except (StoreError, NotFound) as error:
+                unreadable.append(str(error))
+
+
+def _write_jsonl(stream: TextIO, rows: Rows) -> None:
+    for record, _ in rows:
+        stream.write(json.dumps(codec.dump(record)) + "\n")
+
+
+def _write_json(stream: TextIO, rows: Rows) -> None:
+    before = "[\n"
+    for record, _ in rows:
+        stream.write(before + json.dumps(codec.dump(record)))
+        before = ",\n"
+    stream.write("\n]\n" if before == ",\n" else "[]\n")
+
+
+def _write_csv(stream: TextIO, rows: Rows) -> None:
+    table = csv.writer(stream)
+    table.writerow(COLUMNS)
+    for record, verdict in rows:
+        table.writerow(map(_cell, _row(record, verdict)))
+
+
+def _row(record: Record, verdict: str | None) -> tuple[Any, ...]:
+    """The values of a record under `COLUMNS`."""
+    prompt, last = record.prompt, record.steps[-1] if record.steps else None
+    usages = [step.usage for step in record.steps if step.usage]
+    return (
+        *(record.id, record.started_at, prompt.name, prompt.label, prompt.hash, prompt.commit, record.model.name),
+        *(record.case, record.sample, record.seed, record.engine.mode if record.engine else None),
+        *(dict(record.inputs), dict(record.options), record.output, verdict),
+        record.error and (record.error.message or record.error.type),
+        last and last.finish_reason,
+        *(sum(usage.prompt_tokens for usage in usages), sum(usage.completion_tokens for usage in usages)),
+    )
+
+
+def _cell(value: Any) -> Any:
+    """A value as a cell that no spreadsheet takes for a formula: texts as they are, lists and mappings as JSON."""
+    if value is None or type(value) in (int, float):
+        return value
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return "'" + text if text.startswith(FORMULA) else text
+
+
+@contextmanager
+def _replacing(file: Path) -> Iterator[TextIO]:
+    """A file to write to, which takes the place of another once it is whole. Raises StoreError."""
+    temporary = file.with_name(f".{file.name[:100]}.{os.getpid()}")
+    try:
+        with temporary.open("x", encoding="utf-8", errors="replace", newline="") as stream:
+            try:
+                yield stream
+                stream.flush()
+                temporary.replace(file)
+            except BaseException:
+                temporary.unlink(missing_ok=True)
+                raise
+    except OSError as error:
+        raise StoreError(f"{file} cannot be written: {error.strerror or error}") from None
