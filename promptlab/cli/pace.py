@@ -28,6 +28,7 @@ class Pace:
 
     def __enter__(self) -> Pace:
         if self._status:
+            self._show()
             self._status.start()
         return self
 
