@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from statistics import NormalDist
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 RESAMPLES = 10_000
 NUMBERS = 1_000_000
 """As many are held at once; 8 MB each time."""
+KEPT = 10_000_000
+"""As many that were drawn are kept for the next comparison; 30 MB together."""
 EXACT = 20
 """Up to so many differences, all ways to flip their signs are gone through."""
 SAME = 1e-9
@@ -60,7 +63,10 @@ def bootstrap(differences: Iterable[float], level: float = LEVEL, count: int = R
 
     numbers = some(between(differences, "differences", -1.0, 1.0), "differences")
     values = np.array(numbers)
-    means = np.concatenate([values[block].mean(axis=1) for block in resamples(len(numbers), count, seed)])
+    if len(numbers) * count <= KEPT:
+        means = np.concatenate([_sums(block, values) for block in _counts(len(numbers), count, seed)]) / len(numbers)
+    else:
+        means = np.concatenate([values[block].mean(axis=1) for block in resamples(len(numbers), count, seed)])
     if max(numbers) - min(numbers) <= SAME:
         halved = mean_interval(((1 + number) / 2 for number in numbers), level)
         interval = Interval(2 * halved.low - 1, 2 * halved.high - 1, level)
@@ -71,6 +77,27 @@ def bootstrap(differences: Iterable[float], level: float = LEVEL, count: int = R
     other_side = min(int((means <= SAME).sum()), int((means >= -SAME).sum()))
     p = min(2 * (1 + other_side) / (1 + count), 1.0)
     return Bootstrap(interval, p if len(numbers) > 1 else 1.0)
+
+
+@lru_cache(maxsize=1)
+def _counts(cases: int, count: int, seed: int) -> tuple[npt.NDArray[np.uint16], ...]:
+    """How often each case was drawn, in blocks of rows. Kept, as the next two columns have as many cases, mostly."""
+    import numpy as np
+
+    found = []
+    for block in resamples(cases, count, seed):
+        places = block + np.arange(len(block))[:, None] * cases
+        counts = np.bincount(places.ravel(), minlength=block.size)
+        found.append(counts.reshape(block.shape).astype(np.uint16))
+    return tuple(found)
+
+
+def _sums(rows: npt.NDArray[np.integer], values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """The sum of the values by the weights of each row."""
+    import numpy as np
+
+    # Not by `@`: the threads that it starts wait for each other, many times as long where anything else computes.
+    return np.einsum("ij,j->i", rows, values)  # type: ignore[no-any-return]
 
 
 def expanded_tail(cases: int, level: float = LEVEL) -> float:
@@ -120,19 +147,28 @@ def sign_flip_test(differences: Iterable[float], count: int = RESAMPLES, seed: i
     if not len(sizes):
         return 1.0
     if len(sizes) <= EXACT:
-        sums = sizes[:1]  # its sign may stay: flipping all signs changes no size
+        ways = sizes[:1]  # its sign may stay: flipping all signs changes no size
         for size in sizes[1:]:
-            sums = np.concatenate([sums + size, sums - size])
-        return float((np.abs(sums) >= least).mean())
-    as_large = sum(int((np.abs(signs @ sizes) >= least).sum()) for signs in _signs(len(sizes), count, seed))
+            ways = np.concatenate([ways + size, ways - size])
+        return float((np.abs(ways) >= least).mean())
+    values = np.array(numbers)
+    kept = len(numbers) * count <= KEPT
+    blocks = _kept_signs(len(numbers), count, seed) if kept else _signs(len(numbers), count, seed)
+    as_large = sum(int((np.abs(_sums(block, values)) >= least).sum()) for block in blocks)
     return (1 + as_large) / (1 + count)
 
 
-def _signs(cases: int, count: int, seed: int) -> Iterator[npt.NDArray[np.float64]]:
-    """Rows of 1 and -1."""
+def _signs(cases: int, count: int, seed: int) -> Iterator[npt.NDArray[np.int8]]:
+    """Rows of 1 and -1, in blocks."""
     import numpy as np
 
     generator = np.random.Generator(np.random.PCG64(seed))
     rows = max(NUMBERS // cases, 1)
     for begun in range(0, count, rows):
-        yield (2 * generator.integers(0, 2, (min(rows, count - begun), cases)) - 1).astype(np.float64)
+        yield (2 * generator.integers(0, 2, (min(rows, count - begun), cases)) - 1).astype(np.int8)
+
+
+@lru_cache(maxsize=1)
+def _kept_signs(cases: int, count: int, seed: int) -> tuple[npt.NDArray[np.int8], ...]:
+    """The same, for the next two columns."""
+    return tuple(_signs(cases, count, seed))
