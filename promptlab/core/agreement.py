@@ -67,8 +67,10 @@ def same_form(output: Any) -> str:
 def _canonical(value: Any) -> str:
     try:
         return json.dumps(value, sort_keys=True, ensure_ascii=False)
-    except (TypeError, ValueError, RecursionError):
+    except (TypeError, ValueError):
         return repr(value)
+    except RecursionError:  # which `repr` would end in, too
+        return "nested too deeply to be compared"
 
 
 def split(case: str, answers: Sequence[Said]) -> Split:

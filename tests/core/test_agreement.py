@@ -88,4 +88,11 @@ def test_agreement_is_what_counting_pairs_of_samples_gives(columns: list[str]) -
 @given(st.text(max_size=50) | st.recursive(st.none() | st.integers(), st.lists, max_leaves=5))
 def test_any_output_has_a_form(output: Any) -> None:
     assert same_form(output) == same_form(output)
+
+
+def test_a_deeply_nested_output_has_a_form_too() -> None:
+    deep: Any = "end"
+    for _ in range(50_000):
+        deep = [deep]
+    assert isinstance(same_form(deep), str)
     assert isinstance(same_form("[" * 50_000), str)

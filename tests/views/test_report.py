@@ -230,14 +230,19 @@ def changed(comparison: Comparison, **changes: Any) -> Comparison:
 
 
 def test_answers_of_different_origin_are_told() -> None:
-    comparison = spoken([["a", "b"]])
+    comparison = spoken([["a", "b"], ["a", "b"]])
     last = comparison.results[-1].record
     sentences = [
         *said(changed(comparison, engine=replace(ENGINE, build="AVX512"))),
         *said(changed(comparison, prompt=replace(last.prompt, hash="f" * 64))),
         *said(changed(comparison, model=replace(last.model, sha256=None))),
     ]
-    assert [each for each in sentences if each.startswith("The answers come from 2 engines or settings")]
+    assert [each for each in sentences if each.startswith("Answers of model-2 come from several engines or settings")]
+    column = [
+        replace(each, record=replace(each.record, engine=replace(ENGINE, threads=each.column + 1)))
+        for each in comparison.results
+    ]
+    assert not [each for each in said(replace(comparison, results=tuple(column))) if "engines or settings" in each]
     assert [each for each in sentences if each.startswith("The prompt ask changed during the run")]
     assert [each for each in sentences if each == "The weights of model-2 are not pinned by a hash."]
 

@@ -37,10 +37,10 @@ class Texts:
 
     def place(self, value: Any) -> int:
         """Where the text of a value stands."""
-        text = sanitize(as_text(value))
+        text = as_text(value)
         found = self._places.setdefault(text, len(self.all))
         if found == len(self.all):
-            self.all.append(text)
+            self.all.append(sanitize(text))
         return found
 
 
@@ -68,8 +68,8 @@ class Data:
                 "checks": [self.check(check) for check in verdict.checks],
                 "error": record.error and self.failure(record.error),
                 "steps": [self.step(step) for step in record.steps],
-                "id": record.id,
-                "started": record.started_at,
+                "id": sanitize(record.id),
+                "started": sanitize(record.started_at),
             }
         )
 

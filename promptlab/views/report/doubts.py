@@ -104,8 +104,12 @@ def _judge(comparison: Comparison) -> Iterator[str]:
 def _origins(comparison: Comparison, found: Facts) -> Iterator[str]:
     if "fast" in found.modes:
         yield "Answers were computed in the mode fast: they may depend on what else ran at the time."
-    if len(found.machines) > 1:
-        yield f"The answers come from {count(len(found.machines))} engines or settings: see “What ran”."
+    engines: dict[str, set[str]] = {}
+    for each in comparison.results:
+        engines.setdefault(each.record.model.name, set()).add(repr(each.record.engine))
+    # Two models may well be laid out differently; one should not be.
+    if several := [name for name, seen in engines.items() if len(seen - {"None"}) > 1]:
+        yield f"Answers of {', '.join(several)} come from several engines or settings: see “What ran”."
     labels = Counter(prompt.label for prompt in found.prompts)
     if twice := [label for label, number in labels.items() if number > 1]:
         yield f"The prompt {', '.join(twice)} changed during the run: there are answers of different texts in a column."

@@ -8,7 +8,8 @@ function answerCard(column, result, reference, isReference) {
   if (!result) return make("article", { class: "card" }, head, make("p", { class: "dim" }, "No such sample."));
   const said = text(result.text);
   const error = result.error === undefined ? null : make("pre", { class: "failure" }, text(result.error));
-  const pieces = reference === undefined || said === reference ? undefined : compareWords(reference, said);
+  const comparable = reference !== undefined && said !== reference && !error;
+  const pieces = comparable ? compareWords(reference, said) : undefined;
   const body = pieces ? make("div", { class: "text", dir: "auto" }, markedText(pieces)) : longText(said);
   return make(
     "article",

@@ -102,7 +102,11 @@ function expectation(assertion) {
     "div",
     null,
     value,
-    tags.map((tag) => make("span", { class: "tag" }, tag)),
+    make(
+      "div",
+      { class: "tags" },
+      tags.map((tag) => make("span", { class: "tag" }, tag)),
+    ),
   );
 }
 

@@ -13,7 +13,6 @@ function makeTheme() {
   });
   system.addEventListener("change", name);
   name();
-  node.hidden = false;
 }
 
 function start() {

@@ -5,7 +5,7 @@ const WORD =
   /^\s+|(?:[\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}\p{sc=Thai}]|[\p{L}\p{M}\p{N}_]+|[^\s\p{L}\p{M}\p{N}_])\s*/gu;
 const MOST_WORDS = 6000;
 const MOST_EDITS = 1500;
-const LEAST_SHARED = 0.3; // Of the words of the shorter text; with less in common, marks only hinder reading.
+const LEAST_SHARED = 0.3; // Of the words of the reference; with less left of it, marks only hinder reading.
 
 // Pieces [kind, text], where the kind is `same`, `gone` (only in the reference) or `new`. Null where the texts are too
 // long or have too little in common.
@@ -18,13 +18,22 @@ function compareWords(reference, answer) {
   );
   if (steps === null) return null;
   const pieces = [];
+  const run = { gone: "", new: "" }; // what is changed in one place: first what was there, then what is there now
+  const flush = () => {
+    for (const kind of ["gone", "new"]) if (run[kind]) pieces.push([kind, run[kind]]);
+    run.gone = run.new = "";
+  };
   for (const [kind, i, j] of steps) {
-    const word = kind === "gone" ? a[i] : b[j];
-    if (pieces.at(-1)?.[0] === kind) pieces.at(-1)[1] += word;
-    else pieces.push([kind, word]);
+    if (kind !== "same") run[kind] += kind === "gone" ? a[i] : b[j];
+    else {
+      flush();
+      if (pieces.at(-1)?.[0] === "same") pieces.at(-1)[1] += b[j];
+      else pieces.push(["same", b[j]]);
+    }
   }
+  flush();
   const shared = steps.filter(([kind]) => kind === "same").length;
-  return shared >= LEAST_SHARED * Math.min(a.length, b.length) ? pieces : null;
+  return shared >= LEAST_SHARED * a.length ? pieces : null;
 }
 
 // The way from one list to the other: [kind, place in a, place in b]; null where it is too long.
