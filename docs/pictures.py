@@ -1,7 +1,9 @@
 """Take the pictures in the README, from the real program with real models: `uv run python docs/pictures.py`.
 
-Writes docs/pictures/playground.svg (the playground after `rain` was typed and run) and docs/pictures/columns.svg (what
-stays in the terminal after `promptlab run explain --var topic=rain`). Nothing is kept in the history.
+Writes docs/pictures/playground.svg (the playground after `rain` was typed and run), docs/pictures/columns.svg (what
+stays in the terminal after `promptlab run explain --var topic=rain`), docs/pictures/compare.svg (the end of what
+`promptlab compare answer --cases facts -n 4` prints), and docs/pictures/report.png (its HTML report, in chromium).
+Nothing is kept in the history.
 """
 
 from __future__ import annotations
@@ -16,14 +18,18 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from playwright.sync_api import sync_playwright
 from rich.console import Console
 from textual.pilot import Pilot
 
+from promptlab.app import compare
 from promptlab.app.lab import open_lab
 from promptlab.app.run import Request, prepare, records
 from promptlab.files.paths import cache_dir
 from promptlab.tui.app import Playground
 from promptlab.views.columns import Sheet, columns
+from promptlab.views.report import write_report
+from promptlab.views.sections import Layout, as_group, comparison_page
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "docs" / "pictures"
@@ -42,12 +48,37 @@ def take_columns(library: Path) -> None:
     write("columns", console.export_svg(title="promptlab run"))
 
 
+def take_comparison(library: Path) -> None:
+    """The summary of a comparison, and its report."""
+    with open_lab(library) as lab:
+        asked = compare.Request(("answer",), ("facts",), samples=4, log=False, recall="nothing")
+        comparing = compare.prepare(lab, asked)
+        for _ in comparing.events():
+            pass
+        found = comparing.judged()
+    layout = Layout(width=96)
+    console = Console(record=True, width=96, file=io.StringIO(), force_terminal=True, color_system="truecolor")
+    console.print("$ promptlab compare answer --cases facts -n 4", highlight=False)
+    console.print("…")
+    console.print(as_group(comparison_page(found, layout).summary, layout))
+    write("compare", console.export_svg(title="promptlab compare"))
+    page = library / "report.html"
+    page.write_text(write_report(found, title="answer", made_at="2026-11-26 09:00"), encoding="utf-8")
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        tab = browser.new_page(viewport={"width": 1280, "height": 900}, color_scheme="light")
+        tab.goto(page.as_uri())
+        tab.wait_for_timeout(1000)
+        tab.screenshot(path=FOLDER / "report.png")
+        browser.close()
+
+
 async def take_playground(library: Path) -> None:
     """The playground, driven by keys."""
     app = Playground(lambda: open_lab(library))
     async with app.run_test(size=(120, 36)) as pilot:
         await until(pilot, lambda: bool(app.play.prompts))
-        await pilot.press("enter", *"rain", "enter")
+        await pilot.press("down", "enter", *"rain", "enter")  # explain
         await until(pilot, lambda: bool(app.play.cells) and all(c.record for c in app.play.cells))
         await pilot.pause(0.5)
         write("playground", app.export_screenshot())
@@ -77,5 +108,7 @@ if __name__ == "__main__":
         os.environ["HOME"] = folder
         shutil.copytree(ROOT / "prompts", library / "prompts")
         shutil.copy(ROOT / "models.yaml", library)
+        shutil.copytree(ROOT / "seeds", library / "seeds")
         take_columns(library)
+        take_comparison(library)
         asyncio.run(take_playground(library))
