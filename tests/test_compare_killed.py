@@ -102,3 +102,19 @@ def test_so_it_does_with_a_real_model(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "promptlab", *asked]
     whole([*command, "--no-log"], tmp_path)  # the first time, a model is tried out
     killed_again_and_again(command, tmp_path, whole([*command, "--no-log"], tmp_path))
+
+
+def test_two_at_once_use_one_history(library: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_cases(library, "things", 8)
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
+    asked = ["compare", "explain", "--cases", "things", "-n", "4", "--json"]
+    command = [sys.executable, "-m", "tests.cli.fake_main", *asked]
+    both = [subprocess.Popen(command, cwd=library, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(2)]
+    ended = [(*each.communicate(timeout=240), each.returncode) for each in both]
+    assert [code for *_, code in ended] == [0, 0], ended
+    keys = Counter(key for _, key, _ in records(library))
+    assert len(keys) == CELLS
+    assert set(keys.values()) <= {1, 2}  # what both had begun before the other was done
+    again = json.loads(subprocess.run(command, cwd=library, capture_output=True, check=True).stdout)
+    assert all(cell["cached"] for cell in again["cells"])
+    assert len(records(library)) == sum(keys.values())
