@@ -15,7 +15,7 @@ from promptlab.app.cases import case_inputs, load_cases
 from promptlab.app.judging import JUDGED, UNJUDGED, Judging, RunCode
 from promptlab.app.lab import Lab
 from promptlab.app.loading import missing
-from promptlab.app.run import Recall, Run, complete_inputs
+from promptlab.app.run import Recall, Run, Typed, complete_inputs
 from promptlab.core.case import Case, CaseSet
 from promptlab.core.checks import variables
 from promptlab.core.compare import Column, Comparison, Result, compare
@@ -68,7 +68,7 @@ def prepare(lab: Lab, request: Request, run_code: RunCode | None = None) -> Comp
     jobs = expand(rows, models, request.samples, request.options)
     for job in jobs[:: max(len(rows) // len(prompts) * request.samples, 1)]:
         job.options()
-    cases = tuple(case for each in sets for case in each.cases) or (Case("", dict(request.inputs)),)
+    cases = tuple(case for each in sets for case in each.cases) or (_only_case(request, rows[0][1]),)
     judges = _judges(lab, request, cases)
     wanted = {model.name: model for model in (*judges, *models)}
     if gone := [model for model in wanted.values() if present(model) is None]:
@@ -138,6 +138,15 @@ def _rows(
     if problems:
         raise SourceError(dict.fromkeys(problems))
     return rows
+
+
+def _only_case(request: Request, inputs: Mapping[str, Any]) -> Case:
+    """What was given for all, as a case: as a prompt read it, where one takes it."""
+    given = {
+        name: inputs.get(name, value.text if isinstance(value, Typed) else value)
+        for name, value in request.inputs.items()
+    }
+    return Case("", given)
 
 
 def _judges(lab: Lab, request: Request, cases: Sequence[Case]) -> list[Model]:

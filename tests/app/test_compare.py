@@ -168,7 +168,7 @@ def test_two_files_with_one_id_are_refused(lab: Lab, seeds: Path) -> None:
 
 def test_without_cases_there_is_one_of_the_values_given(lab: Lab, seeds: Path, engine: FakeEngine) -> None:
     found = done(prepare(lab, request(cases=(), inputs={"topic": Typed("rain")})))
-    assert len(found.cases) == 1
+    assert [case.vars for case in found.cases] == [{"topic": "rain"}]
     assert {r.state for r in found.results} == {"unscored"}
     assert found.results[0].record.case is None
 

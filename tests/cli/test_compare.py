@@ -159,3 +159,14 @@ def test_bad_usage_is_one_line_and_exit_code_2(cli: Cli, arguments: tuple[str, .
 def test_nothing_is_kept_with_no_log(cli: Cli, library: Path) -> None:
     assert cli("compare", "explain", "-c", "facts", "--no-log").code in (0, 100)
     assert not (library / ".promptlab").exists()
+
+
+def test_without_cases_all_files_have_what_was_given(cli: Cli, tmp_path: Path) -> None:
+    names = ["a.html", "a.json", "a.jsonl", "a.csv", "a.md", "a.junit.xml"]
+    options = [each for name in names for each in ("-o", str(tmp_path / name))]
+    result = cli("compare", "numbers/count", "--var", "n=3", *options)
+    assert result.code == 0
+    (row, _) = csv.DictReader(io.StringIO((tmp_path / "a.csv").read_text()))
+    assert row["vars.n"] == "3"
+    assert json.loads((tmp_path / "a.json").read_text())["cases"][0]["vars"] == {"n": 3}
+    assert not any("Typed" in (tmp_path / name).read_text() for name in names)
