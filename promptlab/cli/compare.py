@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -93,6 +94,7 @@ def compare(
     _exclude({"--json": json, "--jsonl": jsonl})
     _exclude({"--fresh": fresh, "--retry-errors": retry_errors})
     formats = {path: format_of(path) for path in output}
+    _refuse_places(output)
     request = Request(
         prompts=tuple(dict.fromkeys(prompts)),
         cases=tuple(dict.fromkeys(cases)),
@@ -135,6 +137,14 @@ def compare(
 def _exclude(options: dict[str, bool]) -> None:
     if all(options.values()):
         raise UsageError(f"{' and '.join(options)} exclude each other")
+
+
+def _refuse_places(paths: Sequence[Path]) -> None:
+    """Say before anything runs that there can be no file there. Raises UsageError."""
+    for path in paths:
+        above = next((each for each in path.absolute().parents if each.exists()), None)
+        if path.is_dir() or (above is not None and not above.is_dir()):
+            raise UsageError(f"{path} cannot be written: {path if path.is_dir() else above} is in the way")
 
 
 def _ready(here: Lab, request: Request, pull: bool) -> Comparing:

@@ -25,6 +25,7 @@ MAX_PAIRS = 10
 MAX_DECIDED = 20
 MAX_SPLITS = 5
 MAX_CLUSTERS = 3
+MAX_REASONS = 3
 MAX_MARKS = 8
 """Samples of a case that are shown one by one; of more, only how many passed."""
 CASE_WIDTH = 40
@@ -373,6 +374,19 @@ def likeness_grid(comparison: Comparison, names: Sequence[str]) -> Grid:
     found = comparison.likeness
     rows = [(model, *map(fixed, bits)) for model, bits in zip(found.models, found.bits, strict=True)] if found else []
     return grid(("READ BY", *names), rows, right=range(1, len(names) + 1))
+
+
+def unscored_notes(comparison: Comparison) -> tuple[str, ...]:
+    """Why checks could not be applied, the most frequent reasons first."""
+    if not any(case.asserts for case in comparison.cases):
+        scored = any(each.pass_rate is not None for each in comparison.summaries)
+        return () if scored else ("No case expects anything that could be checked.",)
+    checks = [check for each in comparison.results if not each.record.error for check in each.verdict.checks]
+    reasons = Counter(f"{each.type}: {each.reason}" for each in checks if each.outcome == "unscored")
+    named = [f"{sanitize_line(reason)} ({number:,})" for reason, number in reasons.most_common(MAX_REASONS)]
+    if len(reasons) > MAX_REASONS:
+        named.append(f"and {len(reasons) - MAX_REASONS:,} other reasons")
+    return (f"Unscored checks: {'; '.join(named)}.",) if named else ()
 
 
 def bias_line(comparison: Comparison) -> str:

@@ -35,6 +35,7 @@ from promptlab.views.comparison import (
     pairs_grid,
     pairs_notes,
     splits_grid,
+    unscored_notes,
 )
 from promptlab.views.table import GAP, LEAST_LAST, Grid, as_rich, as_text
 
@@ -197,7 +198,8 @@ def _columns(comparison: Comparison, keys: Sequence[str], layout: Layout) -> Sec
     found = fitting(columns_grid(comparison, keys), layout.width)
     notes = ["In brackets: the interval that holds the true pass rate 95 times of 100."]
     if all(each.pass_rate is None for each in comparison.summaries):
-        notes = ["Nothing was scored: no case expects anything that could be checked."]
+        notes = ["Nothing was scored."]
+    notes += unscored_notes(comparison)
     if "SECONDS" in found.headers:
         notes.append("TOKENS and SECONDS are those of an answer, on average.")
     return Section(headline(comparison), (found,), tuple(notes))

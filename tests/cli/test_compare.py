@@ -170,3 +170,13 @@ def test_without_cases_all_files_have_what_was_given(cli: Cli, tmp_path: Path) -
     assert row["vars.n"] == "3"
     assert json.loads((tmp_path / "a.json").read_text())["cases"][0]["vars"] == {"n": 3}
     assert not any("Typed" in (tmp_path / name).read_text() for name in names)
+
+
+@pytest.mark.parametrize("path", ["folder.html", "seeds/facts.yaml/x.html"])
+def test_a_place_where_no_file_can_be_is_refused_before_anything_runs(
+    cli: Cli, engine: FakeEngine, seeds: Path, path: str
+) -> None:
+    (seeds / "folder.html").mkdir()
+    result = cli("compare", "explain", "-c", "facts", "-o", path)
+    assert (result.code, engine.loaded) == (2, [])
+    assert "is in the way" in result.err

@@ -13,12 +13,12 @@ from rich.console import Console
 
 from promptlab.core.agreement import Cluster, Split
 from promptlab.core.baseline import compare_baseline, make_baseline
-from promptlab.core.case import Case
+from promptlab.core.case import Assertion, Case
 from promptlab.core.compare import Column, Comparison, Result, compare
 from promptlab.core.judging import Bias
 from promptlab.core.stats.intervals import Interval
 from promptlab.core.text import sanitize
-from promptlab.core.verdict import Verdict
+from promptlab.core.verdict import Check, Verdict
 from promptlab.views.comparison import (
     ASCII,
     LEAST_DIFFERING,
@@ -40,6 +40,7 @@ from promptlab.views.comparison import (
     pairs_notes,
     percent,
     splits_grid,
+    unscored_notes,
     with_interval,
 )
 from promptlab.views.sections import (
@@ -418,7 +419,8 @@ def _is_of(word: str, headers: set[str]) -> bool:
 def test_cases_that_expect_nothing_are_not_judged() -> None:
     found = page(tried(["u", "u"], ["u", "u"]))
     assert [each.title for each in found][-1].endswith("4 answers")
-    assert "Nothing was scored: no case expects anything that could be checked." in found[-1].notes
+    notes = found[-1].notes
+    assert notes[:2] == ("Nothing was scored.", "No case expects anything that could be checked.")
     assert not {"Case by case", "Which is better"} & {each.title for each in found}
 
 
@@ -520,3 +522,18 @@ def test_the_example_in_the_documentation_is_what_is_shown() -> None:
     assert f"With more than {MAX_PAIRS} pairs" in text
     assert f"With more than {MAX_MARKS} samples" in text
     assert f"Fewer than {LEAST_DIFFERING} cases" in text
+
+
+def test_why_checks_could_not_be_applied_is_said() -> None:
+    asked = tried(["p", "p"], ["p", "p"])
+    cases = tuple(replace(case, asserts=(Assertion("llm-rubric", "good"),)) for case in asked.cases)
+    assert unscored_notes(replace(asked, cases=cases)) == ()
+    reasons = ["no judge", "no judge", "no \x1b[2J", "no"]
+    checks = [Check("llm-rubric", "unscored", None, reason) for reason in reasons]
+    results = [
+        replace(each, verdict=Verdict("unscored", None, (check,)))
+        for each, check in zip(asked.results, checks, strict=True)
+    ]
+    (note,) = unscored_notes(replace(asked, cases=cases, results=tuple(results)))
+    assert note.startswith("Unscored checks: llm-rubric: no judge (2); llm-rubric: no ")
+    assert "\x1b" not in note
