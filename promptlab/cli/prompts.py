@@ -16,6 +16,7 @@ from promptlab.errors import Exit, UsageError
 
 if TYPE_CHECKING:
     from promptlab.app.check import Checked
+    from promptlab.app.importing import Imported
 
 app = typer.Typer(help="The prompts of the library.", rich_markup_mode=None, no_args_is_help=False)
 
@@ -251,34 +252,51 @@ def new(
 @app.command("import")
 def import_(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A dotprompt file: FILE.prompt.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A dotprompt file, FILE.prompt; or promptfoo's promptfooconfig.yaml.")
+    ],
     name: Annotated[
-        str | None, typer.Option("--name", metavar="NAME", help="What to call it; unless given, as the file.")
+        str | None,
+        typer.Option("--name", metavar="NAME", help="What to call it; unless given, as the file, or its folder."),
     ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite what is there already.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="End with 1 when something is lost.")] = False,
     json: Json = False,
 ) -> None:
-    """Turn a dotprompt file into a prompt of the library.
+    """Turn files of other tools into prompts of the library.
 
-    The partials beside it that it includes come along. Each construct that does not map is named.
+    Of dotprompt: a prompt, with the partials beside it that it includes. Of promptfoo: the prompts of a config, and
+    its tests as cases in seeds/. Each construct that does not map is named.
     """
-    from promptlab.app.importing import import_prompt
+    from promptlab.app.importing import import_file
 
     with lab(context) as here:
-        made = import_prompt(here, file, name)
+        made = import_file(here, file, name, force=force)
     paths = [os.path.relpath(path) for path in made.written]
     if json:
         findings = [{**asdict(f.problem), "kind": f.kind} for f in made.findings]
-        print_json({"name": made.name, "written": paths, "findings": findings, "missing": made.missing})
+        facts = {"name": made.name, "prompts": made.prompts, "cases": made.cases, "written": paths}
+        print_json({**facts, "findings": findings, "missing": made.missing})
     else:
         print_lines(paths)
     for finding in made.findings:
         say(str(finding))
     for partial in made.missing:
         say(f"{file}: includes {partial}, which is neither beside it nor in the library")
-    say(f"look it over: `promptlab prompts check {made.name}`")
+    _say_next(made)
     if strict and (made.lost or made.missing):
         raise typer.Exit(Exit.ERROR)
+
+
+def _say_next(made: Imported) -> None:
+    """What to do with what was imported."""
+    names = " ".join(made.prompts)
+    if made.prompts:
+        say(f"look it over: `promptlab prompts check {names}`")
+    if made.cases:
+        say(f"look it over: `promptlab cases show {made.cases}`")
+    if made.prompts and made.cases:
+        say(f"compare: `promptlab compare {names} --cases {made.cases}`")
 
 
 @app.command("render")

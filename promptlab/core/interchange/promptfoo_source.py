@@ -9,7 +9,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from promptlab.core import yamltext
@@ -57,6 +57,10 @@ class Doc:
     problem: Callable[[Path, str], Problem]
 
 
+Place = tuple[str, Path]
+"""A file, and the way to a value in it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Node:
     """A value, and where it stands."""
@@ -64,6 +68,11 @@ class Node:
     value: Any
     doc: Doc
     path: Path = ()
+
+    @property
+    def place(self) -> Place:
+        """Where it stands: the same for all that refer to it."""
+        return self.doc.file, self.path
 
     def at(self, key: str | int) -> Node:
         """An entry of this mapping or list. Where it is `{$ref: '#/…'}`, what that leads to."""
@@ -134,9 +143,9 @@ class Report:
         self.add("changed", node.problem(message))
 
     def add(self, kind: Kind, problem: Problem) -> None:
-        """Say something about a place in any file."""
+        """Say something about a place in any file, on one line."""
         if len(self._found) < _KEPT:
-            self._found.setdefault(Finding(kind, problem))
+            self._found.setdefault(Finding(kind, replace(problem, message=" ".join(problem.message.split()))))
 
     def findings(self) -> tuple[Finding, ...]:
         """All of them: those about the config first, in the order of their places."""
@@ -159,6 +168,7 @@ class Sources:
     folder: str
     """What stands before a path in messages."""
     report: Report
+    _data: dict[str, Node | None] = field(default_factory=dict)
 
     def label(self, path: str) -> str:
         """What messages call a file."""
@@ -173,10 +183,13 @@ class Sources:
             return None
 
     def data(self, node: Node, path: str) -> Node | None:
-        """What a YAML or JSON file says, likewise."""
-        text = self.text(node, path)
-        if text is None:
-            return None
+        """What a YAML or JSON file says, likewise; each file is read once."""
+        if path not in self._data:
+            text = self.text(node, path)
+            self._data[path] = None if text is None else self._read(text, path)
+        return self._data[path]
+
+    def _read(self, text: str, path: str) -> Node | None:
         try:
             document = read_data(text, self.label(path))
         except SourceError as error:
