@@ -29,7 +29,7 @@ ROUNDS = 5
 """How often values are put into values: as often as promptfoo does it."""
 MAX_FILES = 100
 """Files that the variables of one test may come from."""
-MAX_FILLING = 256 * MAX_VALUE
+MAX_FILLING = 64 * MAX_VALUE
 """Characters that are gone through to put values into values, in all tests together."""
 MAX_FILLED = 4 * MAX_VALUE
 """Characters of the values of a test together, once values are put into values."""
@@ -173,6 +173,8 @@ class Values:
         room = MAX_FILLED
         for name in waiting:
             text = before[name]
+            if self.left < len(text):
+                return False
             size = len(text) + sum(len(_text(before[m[1]])) for m in _NAMED.finditer(text) if m[1] in before)
             room -= size
             self.left -= size

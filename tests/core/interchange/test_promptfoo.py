@@ -212,6 +212,12 @@ prompts:
     ]
 
 
+def test_a_config_has_at_most_100_prompts() -> None:
+    found = converted(json.dumps({"prompts": [f"p{i}" for i in range(150)]}))
+    assert len(found.prompts) == 100
+    assert reported(found) == [f"{FILE}:1:704: from here on there are more than 100 prompts"]
+
+
 def test_the_old_form_of_prompts_names_files() -> None:
     found = converted("prompts: {a.txt: First, b.txt: Second}", {"a.txt": "A", "b.txt": "B"})
     assert [made.name for made in found.prompts] == ["it/First", "it/Second"]
