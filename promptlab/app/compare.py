@@ -191,11 +191,6 @@ class Comparing:
             recall=request.recall != "nothing",
         )
 
-    @property
-    def request(self) -> Request:
-        """What was asked."""
-        return self._request
-
     def cancel(self) -> None:
         """End it; what there is is kept, and counts. May be called from any thread."""
         self.run.cancel()
@@ -220,10 +215,9 @@ class Comparing:
 
         Raises StoreError.
         """
-        ended = [cell for cell in self.run.board.cells if cell.record is not None]
         results = [
             Result(*self.place(cell.job.id), cell.record, UNJUDGED, cell.job.id in self.cached)
-            for cell in ended
+            for cell in self.run.board.cells
             if cell.record is not None
         ]
         readers = self._names if self._request.likeness else []

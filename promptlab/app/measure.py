@@ -17,7 +17,7 @@ from typing import Any
 from promptlab.app.lab import Lab
 from promptlab.app.loading import start
 from promptlab.app.run import IN_FLIGHT, POLL_S, write
-from promptlab.core.chat import Segment, template_hash
+from promptlab.core.chat import Segment
 from promptlab.core.events import EngineEvent, Failed, Failure, Measured, Ready, Score, Vocabulary
 from promptlab.core.job import Model
 from promptlab.core.record import decisive
@@ -91,8 +91,7 @@ class Measuring:
         name = ""
         match event:
             case Ready(model=name) if name in self._held:
-                template = event.vocabulary.chat_template
-                self.expected[name] = Expected(event.engine, template_hash(template) if template else None)
+                self.expected[name] = Expected.of(event.engine, event.vocabulary.chat_template)
                 self._vocabularies[name] = event.vocabulary
             case Measured(seq=seq, scores=scores) if want := self._running.pop(seq, None):
                 name = want.model
@@ -218,7 +217,7 @@ def _read(value: Any, want: Want) -> Found | None:
 
 def _key(want: Want, model: Model, expected: Expected) -> str:
     """SHA-256, in hex, over JSON of everything that determines what is measured."""
-    template = template_hash(model.chat_template) if model.chat_template else expected.template_hash
+    template = expected.template_for(model)
     messages = [[message.role, message.content] for message in want.messages]
     what = [model.sha256, template, decisive(expected.engine), messages, want.texts]
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()

@@ -19,7 +19,7 @@ from promptlab.app.lab import Lab
 from promptlab.app.loading import missing, start
 from promptlab.core import chat
 from promptlab.core.board import Board
-from promptlab.core.chat import PLAIN, Formatted, template_hash
+from promptlab.core.chat import PLAIN, Formatted
 from promptlab.core.events import (
     Answered,
     Asked,
@@ -207,7 +207,7 @@ class Run:
         if self._recall == "nothing" or self._expected.get(model.name) == expected:
             return
         self._expected[model.name] = expected
-        template = template_hash(model.chat_template) if model.chat_template else expected.template_hash
+        template = expected.template_for(model)
         keys = {job: job_key(self.jobs[job], expected.engine, template) for job in self._unbegun(model.name)}
         kept = self.lab.store.current(list(keys.values()))
         for job, key in keys.items():
@@ -243,9 +243,7 @@ class Run:
         match event:
             case Ready():
                 self._vocabularies[event.model] = event.vocabulary
-                template = event.vocabulary.chat_template
-                expected = Expected(event.engine, template_hash(template) if template else None)
-                yield from self._look_up(model, expected)
+                yield from self._look_up(model, Expected.of(event.engine, event.vocabulary.chat_template))
             case Answered():
                 yield from self._answered(jobs[0], event)
             case Failed(failure=failure):

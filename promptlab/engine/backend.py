@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from promptlab.core.chat import Segment
+from promptlab.core.chat import Segment, template_hash
 from promptlab.core.constraint import Constraint
 from promptlab.core.events import Engine, EngineEvent
 from promptlab.core.job import Model
@@ -53,6 +53,15 @@ class Expected:
     engine: Engine
     template_hash: str | None
     """Of the chat template in its file."""
+
+    @classmethod
+    def of(cls, engine: Engine, template: str | None) -> Expected:
+        """What it is, by the chat template in its file."""
+        return cls(engine, template_hash(template) if template else None)
+
+    def template_for(self, model: Model) -> str | None:
+        """The hash of the chat template that is used: what models.yaml says goes before what is in the file."""
+        return template_hash(model.chat_template) if model.chat_template else self.template_hash
 
 
 class Backend(Protocol):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from promptlab.core.chat import Segment, template_hash
+from promptlab.core.chat import Segment
 from promptlab.core.constraint import Constraint
 from promptlab.core.events import (
     Alternative,
@@ -87,8 +87,7 @@ class FakeEngine:
 
     def expected(self, model: Model, path: Path) -> Expected | None:
         """Known beforehand."""
-        template = self.chat_template
-        return Expected(self._engine(model), template_hash(template) if template else None)
+        return Expected.of(self._engine(model), self.chat_template)
 
     def _engine(self, model: Model) -> Engine:
         layout = {"kv_unified": False, "flash_attention": False}

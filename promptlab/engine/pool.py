@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from promptlab.core import plan
-from promptlab.core.chat import Segment, template_hash
+from promptlab.core.chat import Segment
 from promptlab.core.events import Answered, EngineEvent, Failed, Failure, Loading, Measured, Ready, decode
 from promptlab.core.job import Model
 from promptlab.core.plan import Grant, Need
@@ -251,8 +251,7 @@ class Pool:
         if self._known is None:
             return
         name = loading_name(worker.model, worker.path, safe_mode=worker.safe_mode)
-        template = ready.vocabulary.chat_template
-        expected = Expected(ready.engine, template_hash(template) if template else None)
+        expected = Expected.of(ready.engine, ready.vocabulary.chat_template)
         kept = dict(self._known.get(name) or {})
         found = {"context": worker.model.context, "expected": asdict(expected)}
         if kept.get("ready") != found:
