@@ -10,6 +10,7 @@ import json
 import math
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -75,13 +76,12 @@ def _canonical(value: Any) -> str:
 
 def split(case: str, answers: Sequence[Said]) -> Split:
     """Put the answers to one case together that say the same."""
-    forms = [same_form(each.output) for each in answers]
     groups: dict[str, list[Said]] = {}
-    for form, each in zip(forms, answers, strict=True):
-        groups.setdefault(form, []).append(each)
+    for each in answers:
+        groups.setdefault(same_form(each.output), []).append(each)
     found = [Cluster(_text(g[0].output), tuple((each.column, each.sample) for each in g)) for g in groups.values()]
     found.sort(key=lambda cluster: -len(cluster.members))
-    shares = _shares(answers, forms)
+    shares, _ = _shares(found)
     pairs = [_meet(shares[a], shares[b]) for a in shares for b in shares if a < b]
     return Split(case, tuple(found), math.fsum(pairs) / len(pairs) if pairs else None)
 
@@ -90,20 +90,21 @@ def _text(output: Any) -> str:
     return output if isinstance(output, str) else _canonical(output)
 
 
-def _shares(answers: Sequence[Said], forms: Sequence[str]) -> dict[int, dict[str, float]]:
-    """For each column, how often it says what."""
-    counts: dict[int, dict[str, float]] = {}
-    for each, form in zip(answers, forms, strict=True):
-        column = counts.setdefault(each.column, {})
-        column[form] = column.get(form, 0) + 1
-    return {c: {form: n / sum(of.values()) for form, n in of.items()} for c, of in counts.items()}
+def _shares(clusters: Sequence[Cluster]) -> tuple[dict[int, dict[int, float]], Counter[int]]:
+    """For each column, how often it says what, by the place of the cluster; and how many answers it has."""
+    counts: dict[int, Counter[int]] = {}
+    for place, cluster in enumerate(clusters):
+        for column, _ in cluster.members:
+            counts.setdefault(column, Counter())[place] += 1
+    sizes = Counter({column: said.total() for column, said in counts.items()})
+    return {c: {place: n / sizes[c] for place, n in said.items()} for c, said in counts.items()}, sizes
 
 
-def _meet(a: Mapping[str, float], b: Mapping[str, float]) -> float:
-    return math.fsum(share * b.get(form, 0.0) for form, share in a.items())
+def _meet(a: Mapping[int, float], b: Mapping[int, float]) -> float:
+    return math.fsum(share * b.get(place, 0.0) for place, share in a.items())
 
 
-def agreement_matrix(columns: int, cases: Sequence[Sequence[Said]]) -> tuple[tuple[float | None, ...], ...]:
+def agreement_matrix(columns: int, splits: Sequence[Split]) -> tuple[tuple[float | None, ...], ...]:
     """How probable it is that an answer of one column says the same as one of another to the same case: the mean over
     the cases that both have answered.
 
@@ -111,10 +112,8 @@ def agreement_matrix(columns: int, cases: Sequence[Sequence[Said]]) -> tuple[tup
     """
     sums = [[0.0] * columns for _ in range(columns)]
     counts = [[0] * columns for _ in range(columns)]
-    for answers in cases:
-        forms = [same_form(each.output) for each in answers]
-        shares = _shares(answers, forms)
-        sizes = {c: sum(each.column == c for each in answers) for c in shares}
+    for each in splits:
+        shares, sizes = _shares(each.clusters)
         for a in shares:
             for b in shares:
                 met = _meet(shares[a], shares[b])

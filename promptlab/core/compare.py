@@ -140,10 +140,6 @@ class Comparison:
     likeness: Likeness | None = None
     """None where it was not asked for."""
 
-    def cell(self, column: int, case: int) -> tuple[Result, ...]:
-        """All samples of a case in a column."""
-        return tuple(each for each in self.results if (each.column, each.case) == (column, case))
-
 
 def compare(
     columns: Sequence[Column],
@@ -169,7 +165,7 @@ def compare(
         tuple(map(summary, by_column)),
         _pairs(columns, by_column),
         tuple(splits),
-        agreement_matrix(len(columns), answers),
+        agreement_matrix(len(columns), splits),
         bias,
         likeness,
     )
@@ -178,7 +174,8 @@ def compare(
 def summary(results: Sequence[Result]) -> Summary:
     """What the cells of one column come to."""
     states = [each.state for each in results]
-    passed, scored = zip(*_counts(results).values(), strict=True) if _counts(results) else ((), ())
+    counts = _counts(results)
+    passed, scored = zip(*counts.values(), strict=True) if counts else ((), ())
     scores = list(_scores(results).values())
     most = min(scored, default=0)
     ks = sorted({k for k in (1, 2, 4, 8, 16, 32, most) if 1 <= k <= most})

@@ -63,7 +63,7 @@ def test_the_answers_to_a_case_in_clusters_the_largest_first() -> None:
 
 
 def test_how_often_columns_agree() -> None:
-    matrix = agreement_matrix(3, [said("aab", "ab", "c"), said("xx", "xy"), []])
+    matrix = agreement_matrix(3, [split("", each) for each in (said("aab", "ab", "c"), said("xx", "xy"), [])])
     assert matrix[0][1] == matrix[1][0] == pytest.approx(((2 / 3 * 1 / 2 + 1 / 3 * 1 / 2) + 1 / 2) / 2)
     assert matrix[0][0] == pytest.approx((1 / 3 + 1.0) / 2)
     assert matrix[0][2] == 0.0
@@ -71,12 +71,12 @@ def test_how_often_columns_agree() -> None:
 
 
 def test_columns_that_never_met() -> None:
-    assert agreement_matrix(2, [said("a"), [Said(1, 0, "a")]])[0][1] is None
+    assert agreement_matrix(2, [split("", said("a")), split("", [Said(1, 0, "a")])])[0][1] is None
 
 
 @given(st.lists(st.text("ab", min_size=1, max_size=4), min_size=2, max_size=4))
 def test_agreement_is_what_counting_pairs_of_samples_gives(columns: list[str]) -> None:
-    matrix = agreement_matrix(len(columns), [said(*columns)])
+    matrix = agreement_matrix(len(columns), [split("c", said(*columns))])
     for i, a in enumerate(columns):
         for j, b in enumerate(columns):
             pairs = [x == y for s, x in enumerate(a) for t, y in enumerate(b) if (i, s) != (j, t)]
