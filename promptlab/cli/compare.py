@@ -14,9 +14,9 @@ from promptlab.cli.cases import complete_cases
 from promptlab.cli.output import console, say
 from promptlab.cli.pace import Pace
 from promptlab.cli.prompts import Models, Vars, complete
-from promptlab.cli.run import MAX_SAMPLES, Mode
+from promptlab.cli.run import MAX_SAMPLES, Mode, pulled_for
 from promptlab.cli.state import lab
-from promptlab.errors import Exit, Interrupted, ModelMissing, StoreError, UsageError
+from promptlab.errors import Exit, Interrupted, StoreError, UsageError
 
 if TYPE_CHECKING:
     from promptlab.app.compare import Comparing, Request
@@ -152,20 +152,8 @@ def _ready(here: Lab, request: Request, pull: bool) -> Comparing:
     from promptlab.app.code import run_code
     from promptlab.app.compare import prepare
 
-    try:
-        return prepare(here, request, run_code)
-    except ModelMissing:
-        if not pull:
-            raise
-    from promptlab.app.models import pull_models
-    from promptlab.cli.progress import progress
-
-    with progress() as tell:
-        for names in (request.models, (request.judge,)) if request.judge else (request.models,):
-            for pulled in pull_models(here, names, tell):
-                if pulled.fetched:
-                    say(f"{pulled.name}: pulled")
-    return prepare(here, request, run_code)
+    selections = [request.models, *([[request.judge]] if request.judge else [])]
+    return pulled_for(here, lambda: prepare(here, request, run_code), selections, pull)
 
 
 def _follow(comparing: Comparing) -> tuple[Comparison, bool]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from promptlab.app.run import Request, Run
 
 MAX_SAMPLES = 1000
+T = TypeVar("T")
 
 
 class Mode(StrEnum):
@@ -83,8 +85,13 @@ def _ready(here: Lab, request: Request, pull: bool) -> Run:
     """Check everything; fetch models only when the rest is right, and only when told to."""
     from promptlab.app.run import prepare
 
+    return pulled_for(here, lambda: prepare(here, request), [request.models], pull)
+
+
+def pulled_for(here: Lab, prepare: Callable[[], T], selections: Iterable[Sequence[str]], pull: bool) -> T:
+    """Prepare something; with `pull`, fetch the models of these selections where some are missing, and try again."""
     try:
-        return prepare(here, request)
+        return prepare()
     except ModelMissing:
         if not pull:
             raise
@@ -92,7 +99,8 @@ def _ready(here: Lab, request: Request, pull: bool) -> Run:
     from promptlab.cli.progress import progress
 
     with progress() as tell:
-        for pulled in pull_models(here, request.models, tell):
-            if pulled.fetched:
-                say(f"{pulled.name}: pulled")
-    return prepare(here, request)
+        for names in selections:
+            for pulled in pull_models(here, names, tell):
+                if pulled.fetched:
+                    say(f"{pulled.name}: pulled")
+    return prepare()
