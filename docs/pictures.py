@@ -23,7 +23,7 @@ from rich.console import Console
 from textual.pilot import Pilot
 
 from promptlab.app import compare
-from promptlab.app.lab import open_lab
+from promptlab.app.lab import Labs, open_lab
 from promptlab.app.run import Request, prepare, records
 from promptlab.files.paths import cache_dir
 from promptlab.tui.app import Playground
@@ -75,7 +75,7 @@ def take_comparison(library: Path) -> None:
 
 async def take_playground(library: Path) -> None:
     """The playground, driven by keys."""
-    app = Playground(lambda: open_lab(library))
+    app = Playground(lambda: Labs(library))
     async with app.run_test(size=(120, 36)) as pilot:
         await until(pilot, lambda: bool(app.play.prompts))
         await pilot.press("down", "enter", *"rain", "enter")  # explain

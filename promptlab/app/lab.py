@@ -10,11 +10,15 @@ from pathlib import Path
 
 from promptlab.core.job import Model
 from promptlab.engine.backend import Backend
+from promptlab.engine.shared import Switchboard
 from promptlab.files.library import Library
 from promptlab.files.models import read_models
 from promptlab.files.paths import data_dir, find_library, shipped_library, working_folder
 from promptlab.files.store import Store
 from promptlab.sandbox import Sandbox
+
+_SEQUENCES = itertools.count(1)
+"""One row for all labs, because several may share an engine."""
 
 
 class Lab:
@@ -24,7 +28,7 @@ class Lab:
         self.root = root
         self.sandbox = Sandbox()
         self.library = Library(root, self.sandbox, lambda: history_folder(root))
-        self.sequences = itertools.count(1)
+        self.sequences = _SEQUENCES
         """Names for sequences, never used twice."""
         self._make_backend = make_backend
         self._backend: Backend | None = None
@@ -70,6 +74,24 @@ def open_lab(library: Path | None = None, make_backend: Callable[[], Backend] | 
         yield lab
     finally:
         lab.close()
+
+
+class Labs:
+    """Several labs over one library, one for each thread that works there; they share the engine."""
+
+    def __init__(self, library: Path | None = None, make_backend: Callable[[], Backend] | None = None) -> None:
+        self._library = library
+        self._shared = Switchboard(make_backend or _pool)
+
+    @contextmanager
+    def open(self) -> Iterator[Lab]:
+        """Open one more. Raises NotFound when the library is none."""
+        with open_lab(self._library, self._shared.seat) as lab:
+            yield lab
+
+    def close(self) -> None:
+        """End the engine, after the labs."""
+        self._shared.close()
 
 
 def history_folder(root: Path) -> Path:

@@ -1,7 +1,9 @@
-"""The lab at work, in a thread of its own, so that the screen never waits for it.
+"""The lab at work, in threads of its own, so that the screen never waits for it.
 
-The thread opens the lab, looks around in it, runs what it is asked to run and closes it. What it has to say goes into a
-buffer; a nudge without payload says that something is there. Nudges may coalesce, so nothing is lost in a flood.
+There are a few lanes: threads that each have a lab over the same library, and that share one engine. A task is a
+function of a lab that a lane runs; what it says on its way, and what comes of it, goes into a buffer that the screen's
+thread takes when it has time. A nudge without payload says that something is there; nudges may coalesce, so nothing is
+lost in a flood.
 """
 
 from __future__ import annotations
@@ -10,160 +12,273 @@ import contextlib
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from promptlab.errors import PromptlabError
 from promptlab.tui import show
-from promptlab.tui.state import Survey
 
 if TYPE_CHECKING:
-    from promptlab.app.lab import Lab
-    from promptlab.app.run import Request, Run
-    from promptlab.core.events import Event
-    from promptlab.core.job import Job
+    from promptlab.app.lab import Lab, Labs
+
+T = TypeVar("T")
 
 CLOSE_S = 5.0
-"""How long to wait for a run to notice that it was cancelled, before the program ends without it."""
+"""How long to wait for the lanes to notice that all is over, before the program ends without them."""
+
+Lane = Literal["look", "play", "batch", "models"]
+"""`look`: what is quick and asks no model. `play`: what one person waits for. `batch`: comparisons, which take long.
+`models`: pulling, hashing, and measuring models."""
+
+Work = Callable[["Lab", "Task[T]"], T]
+"""What a task does, in its lane's thread. Raises PromptlabError."""
+
+
+class Task(Generic[T]):
+    """Something that a lane has been asked to do."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        work: Work[T],
+        items: Callable[[Sequence[Any]], None] | None,
+        done: Callable[[T], None] | None,
+        failed: Callable[[tuple[str, ...]], None] | None,
+    ) -> None:
+        self._desk = desk
+        self._work = work
+        self._items = items
+        self._done = done
+        self._failed = failed
+        self._lock = threading.Lock()
+        self._said: deque[Any] = deque()
+        self._outcome: _Outcome | None = None
+        self._cancel: Callable[[], object] | None = None
+        self.cancelled = False
+        """Somebody wants it to end. What it says and what comes of it is still heard."""
+        self.dropped = False
+        """Nobody listens any more."""
+        self.over = False
+        """Its outcome has been told."""
+
+    def cancel(self) -> None:
+        """Ask it to end soon."""
+        with self._lock:
+            self.cancelled = True
+            cancel = self._cancel
+        if cancel is not None:
+            cancel()
+
+    def drop(self) -> None:
+        """Ask it to end soon, and hear nothing of it any more."""
+        self.dropped = True
+        self.cancel()
+
+    # --- in the lane's thread ----------------------------------------------------------------------------------------
+
+    def say(self, item: object) -> None:
+        """Tell something on the way."""
+        self._said.append(item)
+        self._desk.tell(self)
+
+    def on_cancel(self, cancel: Callable[[], object]) -> None:
+        """What ends it from now on; called at once where it was asked for before."""
+        with self._lock:
+            self._cancel = cancel
+            late = self.cancelled
+        if late:
+            cancel()
+
+    def perform(self, lab: Lab) -> None:
+        """Do it."""
+        if self.dropped:
+            return
+        try:
+            self._outcome = _Outcome(self._work(lab, self))
+        except PromptlabError as error:
+            self._outcome = _Outcome(None, error)
+        except Exception as error:
+            self._outcome = _Outcome(None, _defect(error))
+        finally:
+            with self._lock:
+                self._cancel = None
+        self._desk.tell(self)
+
+    # --- in the screen's thread --------------------------------------------------------------------------------------
+
+    def deliver(self) -> None:
+        """Hand over what has been said since the last time, and then what came of it."""
+        if self.dropped or self.over:
+            return
+        outcome = self._outcome  # before the items, so that none comes after it
+        said = _take(self._said)
+        if said and self._items is not None:
+            self._items(said)
+        if outcome is None:
+            return
+        self.over = True
+        if outcome.error is None:
+            if self._done is not None:
+                self._done(outcome.value)
+        else:
+            (self._failed or self._desk.complain)(show.problems(outcome.error))
 
 
 @dataclass(frozen=True, slots=True)
-class Unopened:
-    """There is no lab to work in."""
-
-    error: PromptlabError
-
-
-@dataclass(frozen=True, slots=True)
-class Surveyed:
-    """What the library holds now."""
-
-    survey: Survey
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """A run did not begin; each line is one reason."""
-
-    reasons: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Began:
-    """A run begins; its events follow."""
-
-    jobs: tuple[Job, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """A run is over. With reasons, it broke off."""
-
-    reasons: tuple[str, ...] = ()
-
-
-Notice: TypeAlias = "Unopened | Surveyed | Refused | Began | Ended | Event"
+class _Outcome:
+    value: Any
+    error: PromptlabError | None = None
 
 
 class Desk:
-    """Gives work to the lab's thread, and takes notices from it. One run at a time."""
+    """Gives tasks to the lanes."""
 
-    def __init__(self, open_lab: Callable[[], AbstractContextManager[Lab]], nudge: Callable[[], object]) -> None:
-        self._open_lab = open_lab
+    def __init__(
+        self,
+        open_labs: Callable[[], Labs],
+        nudge: Callable[[], object],
+        unopened: Callable[[PromptlabError], None],
+        complain: Callable[[tuple[str, ...]], None],
+    ) -> None:
+        """`nudge` is called from any thread; `unopened` (there is no library to work in) and `complain` (a task that
+        nobody else listens to has failed) from `deliver`.
+        """
+        self._open_labs = open_labs
         self._nudge = nudge
-        self._work: queue.SimpleQueue[Callable[[Lab], None] | None] = queue.SimpleQueue()
-        self._notices: deque[Notice] = deque()
-        self._run: Run | None = None
-        self._cancelled = threading.Event()
-        # A daemon: should the lab ever hang, quitting does not.
-        self._thread = threading.Thread(target=self._serve, name="lab", daemon=True)
+        self._unopened = unopened
+        self.complain = complain
+        self._labs: Labs | None = None
+        self._opening = threading.Lock()
+        self._lanes: dict[Lane, _Lane] = {}
+        self._told: deque[Task[Any]] = deque()
+        self._keyed: dict[str, Task[Any]] = {}
+        self._closed = False
+        self.failure: PromptlabError | None = None
 
-    def start(self) -> None:
-        """Open the lab, and look around."""
-        self._thread.start()
+    def do(
+        self,
+        work: Work[T],
+        *,
+        done: Callable[[T], None] | None = None,
+        failed: Callable[[tuple[str, ...]], None] | None = None,
+        items: Callable[[Sequence[Any]], None] | None = None,
+        lane: Lane = "look",
+        key: str = "",
+    ) -> Task[T]:
+        """Let a lane do something; the handlers are called in the screen's thread.
 
-    def survey(self) -> None:
-        """Look again at what the library holds."""
-        self._work.put(self._survey)
+        `items` hears what the task says, several at a time; `done` what came of it, or `failed` why nothing did, line
+        by line. A task with a `key` takes the place of an earlier one with the same, of which nothing more is heard.
+        """
+        task: Task[T] = Task(self, work, items, done, failed)
+        if key:
+            if (earlier := self._keyed.get(key)) is not None:
+                earlier.drop()
+            self._keyed[key] = task
+        if self._closed:
+            task.drop()
+            return task
+        if lane not in self._lanes:
+            self._lanes[lane] = _Lane(lane, self)
+        self._lanes[lane].put(task)
+        return task
 
-    def run(self, request: Request) -> None:
-        """Prepare and run; `Refused`, or `Began` and all that follows."""
-        self._cancelled.clear()
-        self._work.put(partial(self._perform, request))
+    def deliver(self) -> None:
+        """Hand over what has been said. In the screen's thread."""
+        for task in dict.fromkeys(_take(self._told)):
+            task.deliver()
+        if self.failure is not None:
+            failure, self.failure = self.failure, None
+            self._unopened(failure)
 
     def cancel(self) -> None:
-        """End the run, whether it has begun or not."""
-        self._cancelled.set()
-        if (run := self._run) is not None:
-            run.cancel()
-
-    def take(self) -> list[Notice]:
-        """What has been said since the last time."""
-        taken = []
-        with contextlib.suppress(IndexError):
-            while True:
-                taken.append(self._notices.popleft())
-        return taken
+        """Ask everything that is under way to end soon."""
+        for lane in self._lanes.values():
+            lane.cancel()
 
     def close(self, timeout: float = CLOSE_S) -> bool:
-        """Cancel the run and close the lab. Says whether that was done in time."""
+        """Cancel everything, close the labs and end the engine. Says whether that was done in time."""
+        self._closed = True
         self.cancel()
-        self._work.put(None)
-        if self._thread.ident is not None:
-            self._thread.join(timeout)
-        return not self._thread.is_alive()
+        for lane in self._lanes.values():
+            lane.end()
+        ended = [lane.join(timeout) for lane in self._lanes.values()]
+        if self._labs is not None:
+            self._labs.close()
+            self._labs = None
+        return all(ended)
 
-    def _say(self, notice: Notice) -> None:
-        self._notices.append(notice)
+    # --- for tasks and lanes -----------------------------------------------------------------------------------------
+
+    def tell(self, task: Task[Any]) -> None:
+        """A task has something to hand over. From any thread."""
+        self._told.append(task)
+        self.nudge()
+
+    def fail(self, error: Exception) -> None:
+        """There is no lab to work in. From any thread."""
+        self.failure = error if isinstance(error, PromptlabError) else _defect(error)
+        self.nudge()
+
+    def nudge(self) -> None:
+        """Say that something is there. From any thread."""
         with contextlib.suppress(RuntimeError):  # the screen's event loop has ended
             self._nudge()
 
+    def labs(self) -> Labs:
+        """The labs, opened by whichever lane comes first."""
+        with self._opening:
+            if self._labs is None:
+                self._labs = self._open_labs()
+            return self._labs
+
+
+class _Lane:
+    """A thread with a lab of its own."""
+
+    def __init__(self, name: str, desk: Desk) -> None:
+        self._desk = desk
+        self._tasks: queue.SimpleQueue[Task[Any] | None] = queue.SimpleQueue()
+        self._live: dict[Task[Any], None] = {}
+        """Tasks that have not ended; some have not begun."""
+        # A daemon: should the lab ever hang, quitting does not.
+        self._thread = threading.Thread(target=self._serve, name=f"lab: {name}", daemon=True)
+        self._thread.start()
+
+    def put(self, task: Task[Any]) -> None:
+        self._live[task] = None
+        self._tasks.put(task)
+
+    def cancel(self) -> None:
+        for task in list(self._live):
+            task.cancel()
+
+    def end(self) -> None:
+        for task in list(self._live):
+            task.drop()
+        self._tasks.put(None)
+
+    def join(self, timeout: float) -> bool:
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
     def _serve(self) -> None:
         try:
-            with self._open_lab() as lab:
-                self._survey(lab)
-                while (work := self._work.get()) is not None:
-                    work(lab)
-        except PromptlabError as error:
-            self._say(Unopened(error))
+            with self._desk.labs().open() as lab:
+                while (task := self._tasks.get()) is not None:
+                    task.perform(lab)
+                    self._live.pop(task, None)
         except Exception as error:
-            self._say(Unopened(_defect(error)))
+            self._desk.fail(error)
 
-    def _survey(self, lab: Lab) -> None:
-        from promptlab.tui.survey import survey  # here because the lab is slow to import
 
-        self._say(Surveyed(survey(lab)))
-
-    def _perform(self, request: Request, lab: Lab) -> None:
-        from promptlab.app.run import prepare
-
-        try:
-            run = prepare(lab, request)
-        except PromptlabError as error:
-            self._say(Refused(show.problems(error)))
-            return
-        except Exception as error:
-            self._say(Refused(show.problems(_defect(error))))
-            return
-        self._run = run
-        if self._cancelled.is_set():
-            run.cancel()
-        self._say(Began(run.jobs))
-        self._say(Ended(self._events(run)))
-        self._run = None
-
-    def _events(self, run: Run) -> tuple[str, ...]:
-        try:
-            for event in run.events():
-                self._say(event)
-        except PromptlabError as error:
-            return show.problems(error)
-        except Exception as error:
-            return show.problems(_defect(error))
-        return ()
+def _take(buffer: deque[T]) -> list[T]:
+    taken: list[T] = []
+    with contextlib.suppress(IndexError):
+        while True:
+            taken.append(buffer.popleft())
+    return taken
 
 
 def _defect(error: Exception) -> PromptlabError:

@@ -12,11 +12,12 @@ from promptlab.tui.state import PromptRow, Survey
 if TYPE_CHECKING:
     from promptlab.app.lab import Lab
     from promptlab.app.models import Listed
+    from promptlab.tui.desk import Task
 
 Row = TypeVar("Row")
 
 
-def survey(lab: Lab) -> Survey:
+def survey(lab: Lab, task: Task[Survey]) -> Survey:
     """List prompts and models; what cannot be listed is a problem, not an end."""
     problems: list[str] = []
     prompts = _try(lambda: _prompts(lab), problems)

@@ -14,7 +14,7 @@ from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.widget import Widget
 
-from promptlab.app.lab import open_lab
+from promptlab.app.lab import Labs
 from promptlab.core.events import EngineEvent
 from promptlab.engine.fake import Answer, FakeEngine
 from promptlab.tui.app import Playground
@@ -113,7 +113,7 @@ class Player:
 @asynccontextmanager
 async def playing(library: Path, engine: FakeEngine, size: tuple[int, int] = (120, 40)) -> AsyncIterator[Player]:
     """The app over a library, once it has looked around in it."""
-    app = Playground(partial(open_lab, library, lambda: engine))
+    app = Playground(partial(Labs, library, lambda: engine))
     async with app.run_test(size=size, notifications=True) as pilot:
         player = Player(app, pilot)
         await player.until(lambda: app.play.survey is not None, "the library")

@@ -8,7 +8,7 @@ from textual.command import CommandPalette
 from promptlab.engine.fake import FakeEngine
 from promptlab.tui.bindings import COMMANDS, shown_keys
 from promptlab.tui.screens.help import HelpScreen
-from promptlab.tui.screens.play import MAX_SAMPLES
+from promptlab.tui.screens.play_ask import MAX_SAMPLES
 from promptlab.tui.widgets.form import Form
 from promptlab.tui.widgets.models import ModelList
 from promptlab.tui.widgets.prompts import PromptList
@@ -146,9 +146,9 @@ def test_zoom_shows_the_column_with_the_focus(library: Path, engine: FakeEngine)
 def test_samples_stay_within_bounds(library: Path, engine: FakeEngine) -> None:
     async def go() -> None:
         async with playing(library, engine) as player:
-            await player.press("f3")
+            await player.press("f7")
             assert player.play.samples == 1
-            await player.press(*["f4"] * (MAX_SAMPLES + 3))
+            await player.press(*["f8"] * (MAX_SAMPLES + 3))
             assert player.play.samples == MAX_SAMPLES
 
     asyncio.run(go())

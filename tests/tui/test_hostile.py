@@ -140,7 +140,7 @@ def test_a_path_with_escapes(home: Path, library: Path, engine: FakeEngine) -> N
             assert "lib␛]0;owned␇[b]" in check(player)
             for path in (moved / "prompts").rglob("*.jinja"):
                 path.unlink()
-            await player.press("f5")
+            await player.press("ctrl+l")
             await player.until(lambda: player.play.query_one(PromptList).option_count == 0)
             await player.pilot.pause()
             assert "[b]/prompts/NAME.jinja" in check(player)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from textual.widgets import OptionList
 
-from promptlab.app.lab import open_lab
+from promptlab.app.lab import Labs
 from promptlab.core.events import Failure, Token
 from promptlab.core.text import sanitize
 from promptlab.engine.backend import Question
@@ -238,7 +238,7 @@ def test_samples_are_columns(library: Path, engine: FakeEngine) -> None:
     async def go() -> None:
         async with playing(library, engine, (200, 60)) as player:
             await player.choose("numbers/count")
-            await player.press("f4", "f4", "f3", "enter", "3")
+            await player.press("f8", "f8", "f7", "enter", "3")
             assert "2 samples each" in player.text()
             await player.run()
             assert len(player.columns) == 4
@@ -267,7 +267,7 @@ def test_reload_sees_new_prompts_and_keeps_the_mark(library: Path, engine: FakeE
         async with playing(library, engine) as player:
             await player.choose("verdict")
             (library / "prompts" / "aaa.jinja").write_text("Hello.")
-            await player.press("f5")
+            await player.press("ctrl+l")
             await player.until(lambda: len(player.play.prompts) == 5)
             await player.pilot.pause()
             assert player.form.prompt_name == "verdict"
@@ -284,7 +284,7 @@ def test_an_edited_signature_is_shown_after_reload(library: Path, engine: FakeEn
         async with playing(library, engine) as player:
             await player.choose("numbers/count")
             (library / "prompts" / "numbers" / "count.jinja").write_text("---\ninputs: {m: integer}\n---\n{{ m }}\n")
-            await player.press("f5")
+            await player.press("ctrl+l")
             await player.until(lambda: [f.declared.name for f in player.form.query(Field)] == ["m"])
 
     asyncio.run(go())
@@ -331,7 +331,7 @@ def test_a_wrong_models_yaml_is_said_and_prompts_are_still_listed(library: Path,
 
 def test_a_library_that_is_none_ends_the_app_with_its_error(home: Path, engine: FakeEngine) -> None:
     async def go() -> None:
-        app = Playground(partial(open_lab, home / "nowhere", lambda: engine))
+        app = Playground(partial(Labs, home / "nowhere", lambda: engine))
         async with app.run_test() as pilot:
             while app.failure is None:
                 await pilot.pause()

@@ -23,12 +23,12 @@ HEAVY = ("pydantic", "jsonschema", "llama_cpp", "numpy", "jinja2", "yaml", "sqli
 SCRIPT = """
 from functools import partial
 from pathlib import Path
-from promptlab.app.lab import open_lab
+from promptlab.app.lab import Labs
 from promptlab.engine.fake import FakeEngine
 from promptlab.tui.app import Playground
 evil = "x\\x1b]52;c;aGk=\\x07\\x1b[2J\\x9b31m\\u202e [@click=app.quit]y[/]"
 engine = FakeEngine(lambda question, prompt: evil + " THE-END")
-Playground(partial(open_lab, Path("."), lambda: engine)).run()
+Playground(partial(Labs, Path("."), lambda: engine)).run()
 """
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -13,6 +14,7 @@ from textual.widgets import Static
 
 from promptlab.tui import show
 from promptlab.tui.bindings import EVERYWHERE, by_topic, shown_keys
+from promptlab.tui.command import Command
 
 
 class HelpScreen(ModalScreen[None]):
@@ -22,12 +24,16 @@ class HelpScreen(ModalScreen[None]):
         Binding("escape,f1,question_mark,q,enter", "dismiss", "Close", id="help.close"),
     ]
 
+    def __init__(self, commands: Sequence[Command]) -> None:
+        super().__init__()
+        self._commands = commands
+
     def compose(self) -> ComposeResult:
         """One scrolling pane."""
         with VerticalScroll(id="help") as pane:
             pane.border_title = Content("Keys")
             pane.border_subtitle = Content("esc closes")
-            for topic, commands in by_topic():
+            for topic, commands in by_topic(self._commands):
                 yield _chapter(topic, [(shown_keys(c), c.help) for c in commands])
             yield _chapter("Everywhere", list(EVERYWHERE))
 

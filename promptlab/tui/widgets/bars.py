@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from textual.app import ComposeResult
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
@@ -28,13 +30,18 @@ class TitleBar(Horizontal):
     survey: var[Survey | None] = var(None)
     """What the library holds; None while it is being opened."""
 
-    running: var[bool] = var(False)
-    """Whether a run is under way."""
+    activity: var[dict[str, str]] = var(dict[str, str])
+    """What is under way."""
 
     def compose(self) -> ComposeResult:
         """Left and right."""
         yield Static(classes="where")
         yield Static(classes="what")
+
+    def on_mount(self) -> None:
+        """Follow the program."""
+        for name in ("survey", "activity"):
+            self.watch(self.app, name, partial(setattr, self, name))
 
     def watch_survey(self, survey: Survey | None) -> None:
         """Say where we are."""
@@ -43,12 +50,12 @@ class TitleBar(Horizontal):
         self.query_one(".where", Static).update(show.join([name, where]))
         self._tell()
 
-    def watch_running(self) -> None:
+    def watch_activity(self) -> None:
         """Say so, also while there is no column to see it in."""
         self._tell()
 
     def _tell(self) -> None:
-        state = Content.styled("● running", show.ACCENT) if self.running else Content("")
+        state = show.join([show.line(f"● {words}", show.ACCENT) for words in self.activity.values()], " ")
         facts = Content(_holdings(self.survey)) if self.survey else Content("")
         self.query_one(".what", Static).update(show.join([state, facts], " · "))
 
@@ -122,7 +129,7 @@ def advice(survey: Survey | None) -> Content:
                 Content.styled("  promptlab init", show.ACCENT),
                 Content("which makes a library with prompts to begin with. Or write a file into"),
                 show.line(f"  {show.path(survey.root)}/prompts/NAME.jinja", show.ACCENT),
-                Content("and press f5 to look again."),
+                Content("and press ctrl+l to look again."),
             ]
         )
     if not survey.on_disk and survey.missing:
@@ -133,7 +140,7 @@ def advice(survey: Survey | None) -> Content:
                 Content(""),
                 Content("In another terminal type"),
                 show.line(f"  promptlab models pull {names}", show.ACCENT),
-                Content(f"which fetches {_total(survey)}, once. Then press f5 to look again."),
+                Content(f"which fetches {_total(survey)}, once. Then press ctrl+l to look again."),
             ]
         )
     keys = [("enter", "go to the inputs"), ("ctrl+r", "run on every ticked model"), ("f1", "every key")]

@@ -1,0 +1,44 @@
+"""One thing that a key does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Scope = Literal["app", "play", "batch", "history", "models", "closer"]
+"""Where a command holds: everywhere, or on one screen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One thing that a key does."""
+
+    id: str
+    """Names it for ever: a keymap refers to it. Begins with its scope, but for those that are older than scopes."""
+    keys: str
+    """Separated by commas. A key that could be typed holds only where no field of text has the focus."""
+    action: str
+    label: str
+    """In the footer; one or two words."""
+    help: str
+    """In the palette and the help screen; one sentence."""
+    topic: str
+    """The help screen's heading."""
+    footer: bool = True
+    """Whether the footer shows it."""
+    scope: Scope = "play"
+    group: str = ""
+    """Neighbours with the same group share one label in the footer."""
+    title: str = ""
+    """In the palette, where the label is too short to stand alone."""
+
+    @property
+    def name(self) -> str:
+        """What the palette calls it."""
+        return self.title or self.label
+
+    @property
+    def wins(self) -> bool:
+        """Whether it goes before what the widget with the focus makes of its keys."""
+        # Escape stays with the widget: it closes a select's list before it cancels a run.
+        return all(key.startswith("ctrl+") or (key[-1:].isdigit() and "f" in key) for key in self.keys.split(","))

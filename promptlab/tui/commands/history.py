@@ -1,0 +1,7 @@
+"""The history screen."""
+
+from __future__ import annotations
+
+from promptlab.tui.command import Command
+
+COMMANDS: tuple[Command, ...] = ()

@@ -1,0 +1,7 @@
+"""The play screen: inputs, options and cases."""
+
+from __future__ import annotations
+
+from promptlab.tui.command import Command
+
+COMMANDS: tuple[Command, ...] = ()

@@ -1,0 +1,127 @@
+"""What the parts of the play screen share: its state, and how a run is begun and followed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from textual.reactive import var
+from textual.screen import Screen
+
+from promptlab.tui.desk import Desk, Task
+from promptlab.tui.program import program
+from promptlab.tui.state import PromptRow, Survey
+
+if TYPE_CHECKING:
+    from promptlab.app.lab import Lab
+    from promptlab.app.run import Run
+    from promptlab.core.board import Board
+    from promptlab.core.job import Job
+    from promptlab.core.record import Cell
+
+
+class PlayState(Screen[None]):
+    """Holds the state; the widgets show it. Each part of the screen is a class that adds its commands to this one."""
+
+    survey: var[Survey | None] = var(None, init=False)
+    prompts: var[tuple[PromptRow, ...]] = var((), init=False)
+    chosen: var[PromptRow | None] = var(None, init=False)
+    """The prompt that is marked."""
+    samples: var[int] = var(1, init=False, bindings=True)
+    reasons: var[tuple[str, ...]] = var((), init=False)
+    """Why something could not be done."""
+    cells: var[tuple[Cell, ...]] = var((), always_update=True, init=False)
+    """What the columns show: of a run, or reopened from the history."""
+    running: var[bool] = var(False, init=False, bindings=True)
+    """From the moment a run is asked for until it has ended."""
+    sidebar: var[bool] = var(True, init=False)
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__()
+        self.desk = desk
+        self._board: Board | None = None
+        """The run that is shown, while it goes on."""
+        self._beside: tuple[Cell, ...] = ()
+        """Columns that stay beside those of the run."""
+        self._following: Task[None] | None = None
+
+    def begin(self, prepare: Callable[[Lab], Run], *, beside: bool = False) -> bool:
+        """Run what `prepare` makes, and show it: in place of what is shown, or `beside` it. False while a run goes on.
+
+        `prepare` is called in the lab's thread; what it raises is shown as reasons.
+        """
+        if self.running:
+            self.notify("One run at a time: esc cancels this one.", severity="warning", markup=False)
+            return False
+        self.reasons = ()
+        self.running = True
+        self._beside = self.cells if beside else ()
+        self._following = self.desk.do(
+            partial(_perform, prepare),
+            items=self._heard,
+            done=lambda _: self._ended(),
+            failed=self._ended,
+            lane="play",
+        )
+        return True
+
+    def stop(self) -> None:
+        """End the run; what has been said stays."""
+        if self._following is not None:
+            self._following.cancel()
+
+    def show_cells(self, cells: Sequence[Cell]) -> bool:
+        """Show answers that are there already. False while a run goes on."""
+        if self.running:
+            self.notify("A run goes on: esc cancels it.", severity="warning", markup=False)
+            return False
+        self.cells = tuple(cells)
+        self._answers_come()
+        return True
+
+    def _heard(self, said: Sequence[Any]) -> None:
+        """Take what a run says: first its jobs, then every event."""
+        for each in said:
+            if self._board is None:
+                self._began(each)
+            else:
+                self._board.take(each)
+        if self._board is not None:
+            self.cells = (*self._beside, *self._board.cells)
+
+    def _began(self, jobs: tuple[Job, ...]) -> None:
+        from promptlab.core.board import Board  # here because it is slow to import; the lab has done so by now
+
+        self._board = Board(jobs)
+        self.reasons = ()
+        self._answers_come()
+
+    def _answers_come(self) -> None:
+        if self.has_class("-narrow"):
+            self.sidebar = False
+
+    def _ended(self, reasons: tuple[str, ...] = ()) -> None:
+        """A run is over. Where it broke off, what had not ended has failed."""
+        self.reasons = reasons
+        self.running = False
+        self._following = None
+        if self._board is None:
+            self.sidebar = True
+            return
+        cells, self._board = self._board.cells, None
+        ended = (replace(c, status="failed") if reasons and c.record is None else c for c in cells)
+        self.cells = (*self._beside, *ended)
+
+    def watch_running(self, running: bool) -> None:
+        """Say so in the title."""
+        program(self).busy("play", "running" if running else "")
+
+
+def _perform(prepare: Callable[[Lab], Run], lab: Lab, task: Task[None]) -> None:
+    run = prepare(lab)
+    task.on_cancel(run.cancel)
+    task.say(run.jobs)
+    for event in run.events():
+        task.say(event)
