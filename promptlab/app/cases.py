@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from promptlab.app.lab import Lab
 from promptlab.app.run import Typed, complete_inputs
 from promptlab.core.case import Case, CaseSet
 from promptlab.core.casefile import MAX_PROBLEMS
+from promptlab.core.checks import variables
 from promptlab.core.prompt import Prompt
 from promptlab.core.schema import shorten
 from promptlab.errors import InputError, NotFound, Problem, PromptlabError, SourceError, UsageError
@@ -83,6 +84,20 @@ def case_inputs(cases: CaseSet, case: Case) -> dict[str, Any]:
     """The variables of a case as `complete_inputs` takes them: those of CSV are read by the inputs' types."""
     as_typed = cases.typed
     return {name: Typed(v) if as_typed and isinstance(v, str) else v for name, v in case.vars.items()}
+
+
+def inputs_for(
+    lab: Lab, prompt: Prompt, cases: CaseSet, case: Case, beside: Sequence[Prompt], given: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The complete inputs of a prompt for a case; `given` is what every case has, unless it says otherwise.
+
+    A variable that neither the prompt nor those `beside` it take is allowed where an assertion of the case uses it.
+    Raises InputError.
+    """
+    known = {each.name for other in (prompt, *beside) for each in other.inputs}
+    for_checks = {name for check in case.asserts for name in variables(check)} - known
+    values = {**given, **case_inputs(cases, case)}
+    return complete_inputs(lab, prompt, {n: v for n, v in values.items() if n not in for_checks}, beside)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +178,7 @@ def _misfits(lab: Lab, cases: CaseSet, prompts: Sequence[Prompt]) -> list[Proble
     for index, case in enumerate(cases.cases):
         for prompt in prompts:
             try:
-                complete_inputs(lab, prompt, case_inputs(cases, case), prompts)
+                inputs_for(lab, prompt, cases, case, prompts, {})
             except InputError as error:
                 problems.append(cases.problem(index, error.message))
         if len(problems) >= MAX_PROBLEMS:

@@ -11,13 +11,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from promptlab.app.cases import case_inputs, load_cases
+from promptlab.app.cases import inputs_for, load_cases
 from promptlab.app.judging import JUDGED, UNJUDGED, Judging, RunCode
 from promptlab.app.lab import Lab
 from promptlab.app.loading import missing
 from promptlab.app.run import Recall, Run, Typed, complete_inputs
 from promptlab.core.case import Case, CaseSet
-from promptlab.core.checks import variables
 from promptlab.core.compare import Column, Comparison, Result, compare
 from promptlab.core.events import Event, Finished
 from promptlab.core.job import Job, Mode, Model, expand
@@ -124,15 +123,11 @@ def _rows(
         return [(prompt, complete_inputs(lab, prompt, request.inputs, prompts), None) for prompt in prompts]
     rows: list[tuple[Prompt, Mapping[str, Any], str | None]] = []
     problems: list[Problem] = []
-    known = {each.name for prompt in prompts for each in prompt.inputs}
     for prompt in prompts:
         for each in sets:
             for index, case in enumerate(each.cases):
-                given = {**request.inputs, **case_inputs(each, case)}
-                for_checks = {name for check in case.asserts for name in variables(check)} - known
-                inputs = {name: value for name, value in given.items() if name not in for_checks}
                 try:
-                    rows.append((prompt, complete_inputs(lab, prompt, inputs, prompts), case.id))
+                    rows.append((prompt, inputs_for(lab, prompt, each, case, prompts, request.inputs), case.id))
                 except InputError as error:
                     problems.append(each.problem(index, error.message))
     if problems:

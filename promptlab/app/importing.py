@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,9 +19,10 @@ from promptlab.core.interchange.dotprompt import Converted, Finding
 from promptlab.core.interchange.promptfoo_prompts import Made, slug
 from promptlab.core.prompt import NAME, SUFFIX
 from promptlab.core.schema import shorten
-from promptlab.errors import Problem, PromptlabError, SourceError, StoreError, UsageError
+from promptlab.errors import Problem, PromptlabError, SourceError, UsageError
 from promptlab.files.cases import FORMATS
 from promptlab.files.references import read_inside
+from promptlab.files.writing import replace_file
 
 MAX_BYTES = 1024 * 1024
 MAX_PARTIALS = 100
@@ -125,22 +125,9 @@ def _prompt_path(lab: Lab, name: str, force: bool) -> Path:
 def _write(texts: Mapping[Path, str], force: bool) -> None:
     for path, text in texts.items():
         if force and os.path.lexists(path):
-            _replace(path, text)
+            replace_file(path, text)
         else:
             write_file(path, text)
-
-
-def _replace(path: Path, text: str) -> None:
-    """Put a file in the place of another one, whole or not at all; a link there is replaced, not followed."""
-    temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}")
-    try:
-        try:
-            temporary.write_text(text, encoding="utf-8")
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise StoreError(f"{path} cannot be written: {error.strerror}") from None
 
 
 # --- promptfoo -------------------------------------------------------------------------------------------------------

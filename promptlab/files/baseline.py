@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 import stat
 from collections import Counter
 from collections.abc import Iterator
@@ -15,8 +14,9 @@ from promptlab.core.baseline import SCHEMA, Baseline, KeptColumn
 from promptlab.core.casefile import read_json
 from promptlab.core.codec import load
 from promptlab.core.schema import shorten
-from promptlab.errors import Problem, SourceError, StoreError, UsageError
+from promptlab.errors import Problem, SourceError, UsageError
 from promptlab.files.references import read_inside
+from promptlab.files.writing import replace_file
 
 MAX_BYTES = 64 * 1024 * 1024
 MAX_SAMPLES = 1_000_000
@@ -34,19 +34,7 @@ def read_baseline(path: Path, root: Path | None = None) -> Baseline:
 def write_baseline(path: Path, baseline: Baseline) -> None:
     """Write a baseline, in place of one that is there. Raises UsageError as `check_place` does, and StoreError."""
     check_place(path)
-    temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with temporary.open("x", encoding="utf-8") as file:
-                file.write(render(baseline))
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except (FileExistsError, NotADirectoryError):
-        raise UsageError(f"{path.parent} is in the way: it is not a folder") from None
-    except OSError as error:
-        raise StoreError(f"{path} cannot be written: {error.strerror}") from None
+    replace_file(path, render(baseline))
 
 
 def check_place(path: Path) -> None:

@@ -167,6 +167,16 @@ def test_misfits_are_told_up_to_a_number(lab: Lab) -> None:
     assert str(problems[-1]) == "seeds/many.csv: there are more problems"
 
 
+def test_what_only_an_assertion_uses_need_not_be_an_input(lab: Lab) -> None:
+    (lab.root / "seeds").mkdir(exist_ok=True)
+    (lab.root / "seeds" / "x.yaml").write_text(
+        "- vars: {n: 3, wanted: three, other: 1}\n  assert: [{type: icontains, value: '{{ wanted }}'}]\n"
+    )
+    problems = check_cases(lab, ["seeds/x.yaml"], ["numbers/count"]).problems
+    assert ["other" in str(each) for each in problems] == [True]
+    assert "wanted" not in str(problems[0])
+
+
 def test_a_prompt_that_is_not_there_or_broken_is_an_error(lab: Lab) -> None:
     with pytest.raises(NotFound, match="there is no prompt 'nope'"):
         check_cases(lab, [], ["nope"])
