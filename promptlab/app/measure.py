@@ -32,7 +32,8 @@ Scored = tuple[Want, tuple[Score, ...] | Failure]
 class Measuring:
     """Measurements that can begin: model by model, each let go as soon as it has nothing left to do.
 
-    A model that fails is a Failure for each of its measurements; the others go on. Takes the engine's events: not for
+    A model that fails is a Failure for each of its measurements; the others go on. One whose worker dies is loaded once
+    more for what it had not begun. Takes the engine's events: not for
     use while a run goes on.
     """
 
@@ -50,6 +51,8 @@ class Measuring:
         self._models = {name: models[name] for name in self._waiting}
         self._vocabularies: dict[str, Vocabulary] = {}
         self._held: set[str] = set()
+        self._again: set[str] = set()
+        """Models whose worker died, and that were loaded once more."""
         self._running: dict[int, Want] = {}
         self._cancel = threading.Event()
 
@@ -97,14 +100,23 @@ class Measuring:
                 name = want.model
                 yield want, scores
             case Failed(seq=int(seq), failure=failure) if want := self._running.pop(seq, None):
-                name = want.model
                 yield want, failure
+                if failure.signal is None:  # else its worker has died: there is nobody to ask until it is loaded again
+                    name = want.model
             case Failed(model=name, seq=None, failure=failure) if name in self._held:
                 self._held.remove(name)
                 self._vocabularies.pop(name, None)
-                yield from self._fail(name, failure)
+                yield from self._died(name, failure)
         if name in self._vocabularies:
             yield from self._ask(name)
+
+    def _died(self, name: str, failure: Failure) -> Iterator[Scored]:
+        """A model has failed. When its worker died, it is loaded once more for what it had not begun."""
+        if failure.signal is None or name in self._again:
+            yield from self._fail(name, failure)
+        elif self._waiting[name]:
+            self._again.add(name)
+            yield from self._load(self._models[name])
 
     def _ask(self, name: str) -> Iterator[Scored]:
         """Ask as much as may be under way at once; when nothing is left, let the model go."""

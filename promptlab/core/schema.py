@@ -368,7 +368,7 @@ def _one_line(text: str) -> str:
 def read_json(text: str) -> Any:
     """Read JSON from strangers: no NaN, no number too large for a float. Raises ValueError."""
     try:
-        return json.loads(text, parse_constant=_no_constant, parse_float=_finite)
+        return STRICT.decode(text)
     except RecursionError:
         raise ValueError("is nested too deeply") from None
 
@@ -381,3 +381,7 @@ def _finite(digits: str) -> float:
     if math.isinf(number := float(digits)):
         raise ValueError(f"{shorten(digits)} is too large")
     return number
+
+
+STRICT = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite)
+"""Reads no NaN, and no number too large for a float: what is none raises ValueError."""

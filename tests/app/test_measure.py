@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from promptlab.app.lab import Lab
 from promptlab.app.measure import Cached, Measuring
 from promptlab.app.run import IN_FLIGHT
@@ -75,6 +77,20 @@ def test_a_worker_that_dies_fails_what_is_left(lab: Lab, engine: FakeEngine) -> 
         if len(found) == 2:
             engine.kill("alpha", Failure("EngineError", "it died", signal="SIGSEGV"))
     assert [isinstance(each, Failure) for each in found.values()].count(True) == 3
+
+
+def test_a_worker_that_dies_is_loaded_once_more_for_what_it_had_not_begun(
+    lab: Lab, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("promptlab.app.measure.IN_FLIGHT", 2)
+    asked = wants(count=9)
+    found = {}
+    for want, scores in Measuring(lab, asked, lab.models).results():
+        found[want] = scores
+        if len(found) in (1, 4):  # each time, what is under way is lost; the second time, all that is left
+            engine.kill("alpha", Failure("EngineError", "it died", signal="SIGSEGV"))
+    assert [isinstance(found[want], Failure) for want in asked] == [*[False, True, True], False, *[True] * 5]
+    assert engine.loaded == ["alpha", "alpha"]
 
 
 def test_no_more_is_asked_at_once_than_the_engine_looks_through(lab: Lab, engine: FakeEngine) -> None:

@@ -7,7 +7,6 @@ comparing with a schema are counted as work; patterns in schemas are those of `a
 from __future__ import annotations
 
 import json
-import math
 import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -111,7 +110,7 @@ def _contains_json(on: Subject) -> Finding:
 def _decode(text: str, start: int, budget: Budget) -> tuple[Any, int]:
     """Read the value that begins here, and where it ends. Raises ValueError, and Unscored when the work is used up."""
     try:
-        value, end = _DECODER.raw_decode(text, start)
+        value, end = schemas.STRICT.raw_decode(text, start)
     except json.JSONDecodeError as error:
         budget.spend(MISS + (error.pos - start) // 20)
         raise
@@ -121,19 +120,6 @@ def _decode(text: str, start: int, budget: Budget) -> tuple[Any, int]:
     budget.spend(1 + (end - start) // 20)
     check_depth(text[start:end])
     return value, end
-
-
-def _refuse(word: str) -> Any:
-    raise ValueError(f"{word} is not JSON")
-
-
-def _finite(digits: str) -> float:
-    if math.isinf(number := float(digits)):
-        raise ValueError(f"{quoted(digits)} is too large")
-    return number
-
-
-_DECODER = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite)
 
 
 # --- schemas ---------------------------------------------------------------------------------------------------------
