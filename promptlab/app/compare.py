@@ -7,7 +7,7 @@ in the history: the same command goes on where it was broken off, however that h
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,15 +16,18 @@ from promptlab.app.judging import JUDGED, UNJUDGED, Judging, RunCode
 from promptlab.app.lab import Lab
 from promptlab.app.loading import missing
 from promptlab.app.run import Recall, Run, Typed, complete_inputs
-from promptlab.core.case import Case, CaseSet
+from promptlab.core.case import Assertion, Case, CaseSet
 from promptlab.core.compare import Column, Comparison, Result, compare
 from promptlab.core.events import Event, Finished
 from promptlab.core.job import Job, Mode, Model, expand
 from promptlab.core.prompt import Prompt
+from promptlab.core.record import Record
 from promptlab.errors import InputError, NotFound, Problem, SourceError, UsageError
-from promptlab.files.models import present, select_models
+from promptlab.files.models import EMBEDDING, answering, present
 
 MAX_CELLS = 100_000
+SIMILAR = "similar"
+"""The check that needs vectors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,7 @@ def prepare(lab: Lab, request: Request, run_code: RunCode | None = None) -> Comp
     and StoreError.
     """
     prompts, sets = _read(lab, request)
-    models = [_laid_out(model, request.mode) for model in select_models(lab.models, request.models)]
+    models = [_laid_out(model, request.mode) for model in answering(lab.models, request.models)]
     rows = _rows(lab, request, prompts, sets)
     if (count := len(rows) * len(models) * request.samples) > MAX_CELLS:
         raise UsageError(f"that is {count:,} answers; at most {MAX_CELLS:,} can be compared at once")
@@ -68,8 +71,8 @@ def prepare(lab: Lab, request: Request, run_code: RunCode | None = None) -> Comp
     for job in jobs[:: max(len(rows) // len(prompts) * request.samples, 1)]:
         job.options()
     cases = tuple(case for each in sets for case in each.cases) or (_only_case(request, rows[0][1]),)
-    judges = _judges(lab, request, cases)
-    wanted = {model.name: model for model in (*judges, *models)}
+    cases = _with_vectors(lab, cases)
+    wanted = {model.name: model for model in (*_judges(lab, request, cases), *_embedders(lab, cases), *models)}
     if gone := [model for model in wanted.values() if present(model) is None]:
         raise missing(gone, ", or run again with --pull")
     if request.log or request.recall != "nothing":
@@ -155,6 +158,31 @@ def _judges(lab: Lab, request: Request, cases: Sequence[Case]) -> list[Model]:
     return [_laid_out(known[name], request.mode) for name in sorted(name for name in names if name)]
 
 
+def _with_vectors(lab: Lab, cases: tuple[Case, ...]) -> tuple[Case, ...]:
+    """The cases, with a model for each check of likeness that names none: the first one tagged for that."""
+    if not any(check.kind == SIMILAR for case in cases for check in case.asserts):
+        return cases
+    first = next((model.name for model in lab.models.values() if EMBEDDING in model.tags), None)
+
+    def named(check: Assertion) -> Assertion:
+        return replace(check, provider=first) if check.kind == SIMILAR and check.provider is None else check
+
+    return tuple(replace(case, asserts=tuple(map(named, case.asserts))) for case in cases)
+
+
+def _embedders(lab: Lab, cases: Sequence[Case]) -> list[Model]:
+    """The models that make vectors for checks. Raises NotFound, and UsageError for one that does not."""
+    names = {check.provider for case in cases for check in case.asserts if check.kind == SIMILAR} - {None}
+    known = lab.models
+    for name in sorted(name for name in names if name):
+        if name not in known:
+            raise NotFound(f"there is no model {name!r} for {SIMILAR}", hint=f"models.yaml has {', '.join(known)}")
+        if EMBEDDING not in known[name].tags:
+            raise UsageError(f"{SIMILAR} wants a model tagged `{EMBEDDING}` in models.yaml, and {name} is not")
+    found = [known[name] for name in sorted(name for name in names if name)]
+    return [replace(model, mode="exact", layout={EMBEDDING: True}) for model in found]
+
+
 class Comparing:
     """A comparison that can begin."""
 
@@ -175,6 +203,9 @@ class Comparing:
         self.run = Run(lab, jobs, request.log, recall=request.recall, interactive=False)
         self.cached: set[int] = set()
         """Jobs that were answered before."""
+        self.ours: Set[str] = frozenset()
+        """Records that were made for this comparison before it was paused: they count as answered now."""
+        self.cancelled = False
         self._request = request
         self._judging = Judging(
             lab,
@@ -188,13 +219,23 @@ class Comparing:
 
     def cancel(self) -> None:
         """End it; what there is is kept, and counts. May be called from any thread."""
+        self.cancelled = True
         self.run.cancel()
+        self._judging.cancel()
+
+    def pause(self) -> None:
+        """End it so that the same request goes on from there: nothing is kept of answers that have not ended.
+
+        May be called from any thread.
+        """
+        self.cancelled = True
+        self.run.cancel(keep=False)
         self._judging.cancel()
 
     def events(self) -> Iterator[Event]:
         """Run what has not been answered before. Ends when each job has its `Finished`."""
         for event in self.run.events():
-            if isinstance(event, Finished) and event.cached:
+            if isinstance(event, Finished) and event.cached and event.record.id not in self.ours:
                 self.cached.add(event.job)
             yield event
 
@@ -204,6 +245,12 @@ class Comparing:
         rest, case = divmod(rest, len(self.cases))
         model, prompt = divmod(rest, len(self.columns) // len(self._names))
         return prompt * len(self._names) + model, case, sample
+
+    def at_once(self, job: int, record: Record) -> tuple[Result, bool]:
+        """A cell as far as it can be told before the others are there, and whether its verdict is the final one."""
+        result = Result(*self.place(job), record, UNJUDGED, job in self.cached)
+        verdict = self._judging.at_once(result)
+        return (result, False) if verdict is None else (replace(result, verdict=verdict), True)
 
     def judged(self, tell: Callable[[int, int], None] = lambda done, total: None) -> Comparison:
         """Measure what checks want, judge every answer, and sum up. `tell` hears how many measurements are done.

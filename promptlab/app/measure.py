@@ -18,7 +18,7 @@ from promptlab.app.lab import Lab
 from promptlab.app.loading import start
 from promptlab.app.run import IN_FLIGHT, POLL_S, write
 from promptlab.core.chat import Segment
-from promptlab.core.events import EngineEvent, Failed, Failure, Measured, Ready, Score, Vocabulary
+from promptlab.core.events import Embedded, EngineEvent, Failed, Failure, Measured, Ready, Score, Vocabulary
 from promptlab.core.job import Model
 from promptlab.core.record import decisive
 from promptlab.core.verdict import Found, Want
@@ -26,7 +26,7 @@ from promptlab.engine.backend import Expected, Measurement
 from promptlab.errors import PromptlabError
 from promptlab.files.models import present
 
-Scored = tuple[Want, tuple[Score, ...] | Failure]
+Scored = tuple[Want, "tuple[Score, ...] | Embedded | Failure"]
 
 
 class Measuring:
@@ -99,6 +99,9 @@ class Measuring:
             case Measured(seq=seq, scores=scores) if want := self._running.pop(seq, None):
                 name = want.model
                 yield want, scores
+            case Embedded(seq=seq) if want := self._running.pop(seq, None):
+                name = want.model
+                yield want, event
             case Failed(seq=int(seq), failure=failure) if want := self._running.pop(seq, None):
                 yield want, failure
                 if failure.signal is None:  # else its worker has died: there is nobody to ask until it is loaded again
@@ -130,7 +133,8 @@ class Measuring:
                 continue
             seq = next(self._lab.sequences)
             self._running[seq] = want
-            self._lab.backend.measure(Measurement(name, seq, segments, want.texts, interactive=self._interactive))
+            asked = Measurement(name, seq, segments, want.texts, interactive=self._interactive, embed=want.embed)
+            self._lab.backend.measure(asked)
         if not waiting and name in self._held and not any(want.model == name for want in self._running.values()):
             self._held.remove(name)
             self._lab.backend.release(name)
@@ -141,6 +145,8 @@ class Measuring:
         Raises RenderError and EngineError.
         """
         vocabulary = self._vocabularies[want.model]
+        if want.embed:
+            return ()
         if want.messages:
             return write(self._lab.sandbox, self._models[want.model], vocabulary, want.messages).segments
         return (Segment(vocabulary.bos, control=True),) if vocabulary.bos else ()
@@ -212,15 +218,21 @@ def _by_model(wants: Sequence[Want]) -> dict[str, list[Want]]:
     return found
 
 
-def _found(scores: tuple[Score, ...] | Failure) -> Found:
+def _found(scores: tuple[Score, ...] | Embedded | Failure) -> Found:
     if isinstance(scores, Failure):
         return Found(error=scores.message or scores.type)
+    if isinstance(scores, Embedded):
+        first, *others = scores.vectors
+        return Found(likeness=tuple(math.fsum(a * b for a, b in zip(first, each, strict=True)) for each in others))
     return Found(tuple(math.fsum(each.logprobs) for each in scores), tuple(len(each.ids) for each in scores))
 
 
 def _read(value: Any, want: Want) -> Found | None:
     """Undo `asdict`; None for what is not that."""
     try:
+        if want.embed:
+            likeness = tuple(map(float, value["likeness"]))
+            return Found(likeness=likeness) if len(likeness) == len(want.texts) - 1 else None
         logprobs, tokens = tuple(map(float, value["logprobs"])), tuple(map(int, value["tokens"]))
     except (TypeError, KeyError, ValueError):
         return None
@@ -232,4 +244,5 @@ def _key(want: Want, model: Model, expected: Expected) -> str:
     template = expected.template_for(model)
     messages = [[message.role, message.content] for message in want.messages]
     what = [model.sha256, template, decisive(expected.engine), messages, want.texts]
+    what += ["embed"] if want.embed else []
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()

@@ -39,7 +39,7 @@ from promptlab.core.record import Record, finish, job_key
 from promptlab.core.schema import from_text
 from promptlab.engine.backend import Expected, Question
 from promptlab.errors import EngineError, InputError, PromptlabError, StoreError
-from promptlab.files.models import present, select_models
+from promptlab.files.models import answering, present
 from promptlab.sandbox import Sandbox
 
 POLL_S = 0.1
@@ -76,6 +76,8 @@ class Request:
     """None means what the model's entry says."""
     log: bool = True
     """Whether to keep the records."""
+    top: int = 1
+    """How many of the most likely tokens to note beside each one drawn. No answer depends on it."""
 
 
 def prepare(lab: Lab, request: Request) -> Run:
@@ -84,7 +86,7 @@ def prepare(lab: Lab, request: Request) -> Run:
     Raises a UsageError: NotFound, InputError, OptionError, SourceError or ModelMissing; and StoreError.
     """
     prompts = [lab.library.load(name) for name in request.prompts]
-    models = select_models(lab.models, request.models)
+    models = answering(lab.models, request.models)
     if request.mode is not None:
         models = [replace(model, mode=request.mode) for model in models]
     rows = [(p, complete_inputs(lab, p, request.inputs, prompts), None) for p in prompts]
@@ -97,7 +99,7 @@ def prepare(lab: Lab, request: Request) -> Run:
         raise missing(gone, ", or run again with --pull")
     if request.log:
         _ = lab.store  # a history that cannot be opened is said now, not after the answers
-    return Run(lab, jobs, request.log)
+    return Run(lab, jobs, request.log, top=request.top)
 
 
 def complete_inputs(
@@ -134,7 +136,14 @@ class Run:
     """A run that can begin."""
 
     def __init__(
-        self, lab: Lab, jobs: Sequence[Job], log: bool, *, recall: Recall = "nothing", interactive: bool = True
+        self,
+        lab: Lab,
+        jobs: Sequence[Job],
+        log: bool,
+        *,
+        recall: Recall = "nothing",
+        interactive: bool = True,
+        top: int = 1,
     ) -> None:
         """`interactive`: somebody waits for the answers, so they come before those that nobody does."""
         self.lab = lab
@@ -142,6 +151,7 @@ class Run:
         self._log = log
         self._recall = recall
         self._interactive = interactive
+        self._top = top
         self.board = Board(jobs)
         """Every job as it stands."""
         self.trouble: StoreError | None = None
@@ -162,14 +172,19 @@ class Run:
         self._held: set[str] = set()
         """Models that the engine keeps in memory for this run."""
         self._cancel = threading.Event()
+        self._keep_cancelled = True
 
     @property
     def models(self) -> list[Model]:
         """The models in the order in which they are loaded."""
         return list({job.model.name: job.model for job in self.jobs}.values())
 
-    def cancel(self) -> None:
-        """End everything that runs; what has been answered so far is kept. May be called from any thread."""
+    def cancel(self, *, keep: bool = True) -> None:
+        """End everything that runs; what has been answered so far is kept. May be called from any thread.
+
+        Unless `keep`, nothing is kept of jobs that have not ended: somebody means to go on with them.
+        """
+        self._keep_cancelled = keep
         self._cancel.set()
 
     def events(self) -> Iterator[Event]:
@@ -319,6 +334,7 @@ class Run:
             formatted.segments,
             options,
             seed,
+            self._top,
             constraint=ask.constraint,
             interactive=self._interactive,
         )
@@ -338,7 +354,7 @@ class Run:
         cell = self.board.cell(job)
         started_at = self._begun.get(job.id) or _now()
         record = finish(cell, id=str(ULID()), started_at=started_at, output=output, failure=failure)
-        if self._log:
+        if self._log and (failure is not _CANCELLED or self._keep_cancelled):
             self._keep(record)
         if job.id in self._begun:
             self._flying[job.model.name] -= 1

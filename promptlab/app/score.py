@@ -20,7 +20,7 @@ from promptlab.core.program import Ask, Message
 from promptlab.core.schema import shorten
 from promptlab.core.verdict import Want
 from promptlab.errors import UsageError
-from promptlab.files.models import present, select_models
+from promptlab.files.models import answering, present
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,16 +68,17 @@ def score(lab: Lab, subject: Subject, names: Sequence[str]) -> list[Likelihood]:
     A model that fails is a value with an error; the others go on. Takes the engine's events: not for use while a run
     goes on. Raises NotFound, ModelMissing and SourceError.
     """
-    models = select_models(lab.models, names)
+    models = answering(lab.models, names)
     if gone := [model for model in models if present(model) is None]:
         raise missing(gone)
     wants = [Want(model.name, subject.messages, subject.texts) for model in models]
     found: dict[str, tuple[Likelihood, ...]] = {}
     for want, scores in Measuring(lab, wants, {model.name: model for model in models}).results():
-        if isinstance(scores, Failure):
-            found[want.model] = tuple(Likelihood(want.model, text, error=scores) for text in subject.texts)
-        else:
+        if isinstance(scores, tuple):
             found[want.model] = likelihoods(want.model, subject.texts, scores)
+            continue
+        assert isinstance(scores, Failure)  # vectors were not asked for
+        found[want.model] = tuple(Likelihood(want.model, text, error=scores) for text in subject.texts)
     return [each for model in models for each in found[model.name]]
 
 

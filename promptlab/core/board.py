@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from promptlab.core.events import Answered, Asked, Event, Failed, Finished, Loading, Measured, Ready, Started, Token
+from promptlab.core.events import (
+    Answered,
+    Asked,
+    Embedded,
+    Event,
+    Failed,
+    Finished,
+    Loading,
+    Measured,
+    Ready,
+    Started,
+    Token,
+)
 from promptlab.core.job import Job
 from promptlab.core.record import Cell, Record, fold
 
@@ -54,6 +66,6 @@ class Board:
                 # What is not the job's running sequence is left over from something earlier.
                 owner = self._owners.get(seq)
                 return [] if owner is None or self._cells[owner].seq != seq else [owner]
-            case Measured():
+            case Measured() | Embedded():
                 return []
         raise AssertionError(f"{type(event).__name__} is not an event")

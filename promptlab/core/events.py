@@ -189,6 +189,17 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True)
+class Embedded:
+    """The texts of a measurement have been turned into vectors, in their order."""
+
+    seq: int
+    vectors: tuple[tuple[float, ...], ...]
+    """Each of length 1, so that a product of two is the cosine of the angle between them."""
+    usage: Usage
+    """`prompt_tokens` are those of the texts."""
+
+
+@dataclass(frozen=True, slots=True)
 class Failed:
     """A sequence failed, or the whole model (`seq` is None): nothing more comes of it."""
 
@@ -224,10 +235,10 @@ class Finished:
     """It was answered before: the record is from the history."""
 
 
-EngineEvent = Loading | Ready | Started | Token | Answered | Measured | Failed
+EngineEvent = Loading | Ready | Started | Token | Answered | Measured | Embedded | Failed
 Event = EngineEvent | Asked | Finished
 
-_KINDS = (Loading, Ready, Started, Token, Answered, Measured, Failed)
+_KINDS = (Loading, Ready, Started, Token, Answered, Measured, Embedded, Failed)
 _BY_NAME: dict[str, type[Any]] = {kind.__name__.lower(): kind for kind in _KINDS}
 
 

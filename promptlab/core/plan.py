@@ -130,7 +130,7 @@ def admit(need: Need, available: int, loaded: Sequence[Loaded]) -> Verdict:
 
     `available` is the free memory as the system counts it, `loaded` the others with the least recently used first.
     """
-    room = available - RESERVE - sum(each.claim for each in loaded)
+    room = spare(available, loaded)
     if need.least <= room:
         return Load(_grant(need, room))
     out: list[str] = []
@@ -141,6 +141,11 @@ def admit(need: Need, available: int, loaded: Sequence[Loaded]) -> Verdict:
             return Evict(tuple(out))
     room += sum(each.size for each in loaded if not each.idle)
     return Wait() if need.least <= room else Never(max(room, 0))
+
+
+def spare(available: int, loaded: Iterable[Loaded]) -> int:
+    """What one more model could take without any of the others being taken out; below 0 where there is too little."""
+    return available - RESERVE - sum(each.claim for each in loaded)
 
 
 def _grant(need: Need, room: int) -> Grant:

@@ -39,12 +39,15 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Want:
-    """A measurement that a check needs: how likely each of some texts is as the answer to a conversation."""
+    """A measurement that a check needs: how likely each of some texts is as the answer to a conversation; or how much
+    texts mean the same, as vectors."""
 
     model: str
     """Its name in models.yaml."""
     messages: tuple[Message, ...]
     texts: tuple[str, ...]
+    embed: bool = False
+    """Whether the likeness of the first text with each of the others is wanted, and no probability."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,8 @@ class Found:
     tokens: tuple[int, ...] = ()
     error: str | None = None
     """Why there is none."""
+    likeness: tuple[float, ...] = ()
+    """Where vectors were wanted: of each text after the first, the cosine of the angle between it and the first."""
 
 
 Measured = Mapping[Want, Found]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -34,7 +34,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """Texts whose probability after a prompt is wanted; nothing is generated."""
+    """Texts whose probability after a prompt is wanted, or what they mean as vectors; nothing is generated."""
 
     model: str
     seq: int
@@ -44,6 +44,8 @@ class Measurement:
     texts: tuple[str, ...]
     """Each stands right after the prompt, independent of the others."""
     interactive: bool = True
+    embed: bool = False
+    """Whether their vectors are wanted instead: of a model that was loaded for that, and without a prompt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +71,8 @@ class Backend(Protocol):
 
     For each model loaded: `Loading` any number of times, then `Ready`, or `Failed` without a sequence. For each
     question to a model that is ready: `Started`, any number of `Token`, then `Answered`; or `Failed`. For each
-    measurement: `Measured`, or `Failed`. When a model's process dies, each of its sequences gets its `Failed`, and then
-    the model; it can be loaded again.
+    measurement: `Measured` (or `Embedded`), or `Failed`. When a model's process dies, each of its sequences gets its
+    `Failed`, and then the model; it can be loaded again.
 
     Whoever loads a model holds it until `release`, or until the model fails. One that is held stays in memory, between
     two questions too, and for its sake another may have to wait with its loading. So whoever waits for a model must not
@@ -103,8 +105,29 @@ class Backend(Protocol):
         """The token ids that a model would read. The model must be ready. Raises EngineError."""
         ...
 
+    def pieces(self, model: str, ids: Sequence[int]) -> tuple[bytes, ...]:
+        """What tokens stand for, those of control tokens included. The model must be ready. Raises EngineError.
+
+        Bytes, because a token may be a part of a character.
+        """
+        ...
+
     def next_event(self, timeout: float) -> EngineEvent | None:
         """The next event; None when there is none for `timeout` seconds."""
+        ...
+
+    def unload(self, model: str) -> bool:
+        """Take a model out of memory that nobody holds. False where somebody does, or where it is not there."""
+        ...
+
+    def residents(self) -> Mapping[str, int | None]:
+        """The models that are in memory, or on their way there: bytes of each one's process, the pages of its file
+        included; None where that cannot be told.
+        """
+        ...
+
+    def room(self) -> int:
+        """Bytes of memory that more models could take."""
         ...
 
     def close(self) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
 import zlib
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from promptlab.core.constraint import Constraint
 from promptlab.core.events import (
     Alternative,
     Answered,
+    Embedded,
     Engine,
     EngineEvent,
     Failed,
@@ -33,9 +35,15 @@ from promptlab.core.events import (
 from promptlab.core.job import Model
 from promptlab.engine.backend import Expected, Measurement, Question
 from promptlab.engine.example import example
+from promptlab.errors import EngineError
 
 Answer = Callable[[Question, str], str]
 """From a question and the text that the model reads to its answer. Raise to make the sequence fail."""
+
+FAKE_BYTES = 200_000_000
+"""What each model is said to hold in memory."""
+FAKE_ROOM = 4_000_000_000
+"""What there is for all of them together."""
 
 CHAT_TEMPLATE = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
@@ -76,10 +84,15 @@ class FakeEngine:
         self._cancelled: set[int] = set()
         self._models: dict[int, str] = {}
         self._break: dict[str, Failure] = {}
+        self._held: Counter[str] = Counter()
+        """Models in memory, and how many hold each."""
+        self._pieces: dict[int, str] = {}
+        """What its tokens stand for, of those that there have been."""
 
     def load(self, model: Model, path: Path) -> None:
         """Ready at once; nothing is read."""
         self.loaded.append(model.name)
+        self._held[model.name] += 1
         engine = self._engine(model)
         controls = ("<|im_start|>", "<|im_end|>")
         words = Vocabulary(self.chat_template, "<s>", "<|im_end|>", controls, "fake")
@@ -94,8 +107,10 @@ class FakeEngine:
         return Engine("exact", "fake", "fake", "fake", 1, layout, False, model.context)
 
     def release(self, model: str) -> None:
-        """Note it: there is always room."""
+        """Note it: there is always room, so it stays in memory."""
         self.released.append(model)
+        if self._held[model] > 0:
+            self._held[model] -= 1
 
     def ask(self, question: Question) -> None:
         """Queue the answer."""
@@ -118,7 +133,23 @@ class FakeEngine:
 
     def tokenize(self, model: str, segments: Sequence[Segment]) -> tuple[int, ...]:
         """One number for each word or space."""
-        return tuple(_id(piece) for s in segments for piece in _pieces(s.text))
+        return tuple(self._token(piece) for s in segments for piece in _pieces(s.text))
+
+    def pieces(self, model: str, ids: Sequence[int]) -> tuple[bytes, ...]:
+        """What it meant by these tokens. Raises EngineError for one that it has never used."""
+        if unknown := [id for id in ids if id not in self._pieces]:
+            raise EngineError(f"{model} has no token {unknown[0]}")
+        return tuple(self._pieces[id].encode("utf-8", "replace") for id in ids)
+
+    def _token(self, piece: str) -> int:
+        id = _id(piece)
+        self._pieces[id] = piece
+        return id
+
+    def _alternatives(self, piece: str, count: int) -> tuple[Alternative, ...]:
+        """What could have been said instead: the same word with a mark behind it."""
+        marked = (piece, *(piece + mark for mark in _MARKS))
+        return tuple(Alternative(self._token(each), -0.5 - rank) for rank, each in enumerate(marked[:count]))
 
     def next_event(self, timeout: float) -> EngineEvent | None:
         """Take turns among the running sequences."""
@@ -132,6 +163,7 @@ class FakeEngine:
                 del self._running[seq]
                 self._events.append(Failed(model, seq, failure))
             self._events.append(Failed(model, None, failure))
+            self._held.pop(model, None)
             return self._events.popleft()
         for seq, events in list(self._running.items()):
             del self._running[seq]
@@ -143,14 +175,33 @@ class FakeEngine:
             time.sleep(min(timeout, 0.01))
         return None
 
+    def unload(self, model: str) -> bool:
+        """Take a model out that nobody holds."""
+        if model not in self._held or self._held[model] > 0:
+            return False
+        del self._held[model]
+        return True
+
+    def residents(self) -> dict[str, int | None]:
+        """What was loaded and has neither died nor been unloaded; each holds as much."""
+        return dict.fromkeys(self._held, FAKE_BYTES)
+
+    def room(self) -> int:
+        """Always the same, less what is loaded."""
+        return FAKE_ROOM - FAKE_BYTES * len(self._held)
+
     def close(self) -> None:
         """Forget everything."""
         self._running.clear()
+        self._held.clear()
         self._events.clear()
 
     def _score(self, asked: Measurement) -> Iterator[EngineEvent]:
         if asked.seq in self._cancelled:
             yield Failed(asked.model, asked.seq, Failure("Cancelled", "cancelled"))
+            return
+        if asked.embed:
+            yield Embedded(asked.seq, tuple(map(_vector, asked.texts)), Usage(sum(map(len, asked.texts)), 0, 0))
             return
         scores = tuple(map(_score, asked.texts))
         usage = Usage(len(self.tokenize(asked.model, asked.segments)), 0, sum(len(s.ids) for s in scores))
@@ -172,7 +223,7 @@ class FakeEngine:
                 reason = "cancelled" if question.seq in self._cancelled else "length"
                 break
             said.append(piece)
-            yield Token(question.seq, _id(piece), piece, -0.5, (Alternative(_id(piece), -0.5),))
+            yield Token(question.seq, self._token(piece), piece, -0.5, self._alternatives(piece, question.top))
         usage, timings = Usage(len(ids), 0, len(said)), Timings(0.0, 0.01, 0.01, 0.1, 10.0 * len(said))
         text = "".join(said)
         yield Answered(question.seq, text, reason, usage, timings, _shares(question.constraint, text))
@@ -184,6 +235,16 @@ def _shares(constraint: Constraint | None, text: str) -> dict[str, float] | None
         return None
     others = len(constraint.value) - 1
     return {choice: (0.5 if choice == text else 0.5 / others) if others else 1.0 for choice in constraint.value}
+
+
+_MARKS = ("!", "?", ";", ":", ",", "-", "~", "*", "+")
+
+
+def _vector(text: str) -> tuple[float, ...]:
+    """Texts of the same letters mean the same."""
+    counts = [1 + text.casefold().count(chr(letter)) for letter in range(ord("a"), ord("z") + 1)]
+    length = math.sqrt(sum(count * count for count in counts))
+    return tuple(count / length for count in counts)
 
 
 def _score(text: str) -> Score:

@@ -75,49 +75,17 @@ class Log:
             self.errors.append(line.strip())
 
 
-class Llama:
-    """One model, loaded, with a context of slots (`engine.batch.Device`)."""
+class Weights:
+    """A model's file, loaded, and its vocabulary."""
 
-    def __init__(
-        self,
-        path: Path,
-        *,
-        context: int,
-        tuning: Tuning,
-        safe_mode: bool,
-        log: Log,
-        progress: Callable[[float], None],
-        mode: str = "exact",
-        kv_bytes: int | None = None,
-    ) -> None:
-        """Load the file. `context` is in tokens of one conversation; `progress` hears fractions.
-
-        Raises EngineError when the file cannot be loaded.
-        """
-        self.tuning = tuning
+    def __init__(self, path: Path, *, safe_mode: bool, log: Log, progress: Callable[[float], None]) -> None:
+        """Load the file; `progress` hears fractions. Raises EngineError when it cannot be loaded."""
         self.safe_mode = safe_mode
-        self.mode = mode
-        self._kv_bytes = KV_BUDGET if kv_bytes is None else kv_bytes
         self._log = log
         self._model = self._load(path, progress)
         self._vocab = c.llama_model_get_vocab(self._model)
         self.n_vocab = c.llama_vocab_n_tokens(self._vocab)
-        self._row_type = ctypes.c_float * self.n_vocab
-        trained = c.llama_model_n_ctx_train(self._model)
-        self.context = min(context, trained) if trained > 0 else context
-        self._fixed = self._length_matters()
-        self._context: Any = None
         self._piece = ctypes.create_string_buffer(64)
-        self._grammars: Grammars | None = None
-        self._batch = c.llama_batch_init(max(*CHUNKS, LEAST_CALL), 0, 1)
-        self.rules = Rules() if mode == "exact" else FREE
-        self.slots = self.length = 0
-        self.movable = True
-        window = int(c.llama_model_n_swa(self._model))
-        # Of layers with a sliding window, a state lacks what is behind it, and the rest stands in other cells then. The
-        # sums over them are rounded otherwise.
-        self.longest_kept = window if window > 0 and mode == "exact" else self.context
-        self.resize(self._fewest(MIN_SLOTS), min(MIN_LENGTH, self.context))
 
     def _load(self, path: Path, progress: Callable[[float], None]) -> Any:
         def heard(fraction: float, _: Any) -> bool:
@@ -136,15 +104,111 @@ class Llama:
             raise EngineError(f"{path.name}: llama.cpp cannot load it: {self._reason()}", hint=hint)
         return model
 
-    def _length_matters(self) -> bool:
-        """Whether what is computed depends on the length of a slot: some models scale positions by it (longrope)."""
-        arch = self._meta("general.architecture")
-        return bool(self._meta(f"{arch}.rope.scaling.original_context_length"))
-
     def _meta(self, key: str) -> str:
         value = ctypes.create_string_buffer(256)
         length = c.llama_model_meta_val_str(self._model, key.encode(), value, len(value))
         return value.value.decode("utf-8", "replace") if length >= 0 else ""
+
+    def _reason(self) -> str:
+        return "; ".join(self._log.errors[:2]) or "it gives no reason"
+
+    def vocabulary(self) -> Vocabulary:
+        """What must be known to write prompts for it."""
+        template = c.llama_model_chat_template(self._model, None)
+        description = ctypes.create_string_buffer(256)
+        c.llama_model_desc(self._model, description, 256)
+        special = c.LLAMA_TOKEN_ATTR_CONTROL | c.LLAMA_TOKEN_ATTR_UNKNOWN
+        controls = [t for t in range(self.n_vocab) if c.llama_vocab_get_attr(self._vocab, t) & special]
+        return Vocabulary(
+            chat_template=template.decode("utf-8", "replace") if template else None,
+            bos=self._text(c.llama_vocab_bos(self._vocab)),
+            eos=self._text(c.llama_vocab_eos(self._vocab)),
+            control_tokens=tuple(text for t in controls if (text := self._text(t))),
+            description=description.value.decode("utf-8", "replace"),
+        )
+
+    def _text(self, token: int) -> str:
+        if token < 0:
+            return ""
+        return (c.llama_vocab_get_text(self._vocab, token) or b"").decode("utf-8", "replace")
+
+    def tokenize(self, segments: Sequence[Segment]) -> list[int]:
+        """Token ids of a prompt. The beginning-of-text token is there exactly once if the model wants it."""
+        ids = [i for s in segments for i in self._ids(s)]
+        bos = c.llama_vocab_bos(self._vocab)
+        if c.llama_vocab_get_add_bos(self._vocab) and ids[:1] != [bos]:
+            ids.insert(0, bos)
+        return ids
+
+    def _ids(self, segment: Segment) -> Sequence[int]:
+        data = segment.text.encode("utf-8", "replace")
+        room = len(data) + 16
+        buffer = (c.llama_token * room)()
+        count = c.llama_tokenize(self._vocab, data, len(data), buffer, room, False, segment.control)
+        if count < 0:  # never seen, as no token is shorter than a byte; the API allows it
+            raise EngineError(f"a stretch of {len(data):,} bytes cannot be tokenized")
+        return buffer[:count]  # type: ignore[no-any-return]
+
+    def piece(self, token: int) -> bytes:
+        """The bytes that a token stands for; none for a control token."""
+        return self._spell(token, control=False)
+
+    def spelling(self, token: int) -> bytes | None:
+        """The bytes that a token is written as in a prompt, a control token too; None for what is no token."""
+        return self._spell(token, control=True) if 0 <= token < self.n_vocab else None
+
+    def _spell(self, token: int, *, control: bool) -> bytes:
+        while True:
+            room = len(self._piece)
+            count = c.llama_token_to_piece(self._vocab, token, self._piece, room, 0, control)
+            if count >= 0:
+                return ctypes.string_at(self._piece, count)
+            self._piece = ctypes.create_string_buffer(-count)
+
+
+class Llama(Weights):
+    """One model, loaded, with a context of slots (`engine.batch.Device`)."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        context: int,
+        tuning: Tuning,
+        safe_mode: bool,
+        log: Log,
+        progress: Callable[[float], None],
+        mode: str = "exact",
+        kv_bytes: int | None = None,
+    ) -> None:
+        """Load the file. `context` is in tokens of one conversation; `progress` hears fractions.
+
+        Raises EngineError when the file cannot be loaded.
+        """
+        super().__init__(path, safe_mode=safe_mode, log=log, progress=progress)
+        self.tuning = tuning
+        self.mode = mode
+        self._kv_bytes = KV_BUDGET if kv_bytes is None else kv_bytes
+        self._row_type = ctypes.c_float * self.n_vocab
+        trained = c.llama_model_n_ctx_train(self._model)
+        self.context = min(context, trained) if trained > 0 else context
+        self._fixed = self._length_matters()
+        self._context: Any = None
+        self._grammars: Grammars | None = None
+        self._batch = c.llama_batch_init(max(*CHUNKS, LEAST_CALL), 0, 1)
+        self.rules = Rules() if mode == "exact" else FREE
+        self.slots = self.length = 0
+        self.movable = True
+        window = int(c.llama_model_n_swa(self._model))
+        # Of layers with a sliding window, a state lacks what is behind it, and the rest stands in other cells then. The
+        # sums over them are rounded otherwise.
+        self.longest_kept = window if window > 0 and mode == "exact" else self.context
+        self.resize(self._fewest(MIN_SLOTS), min(MIN_LENGTH, self.context))
+
+    def _length_matters(self) -> bool:
+        """Whether what is computed depends on the length of a slot: some models scale positions by it (longrope)."""
+        arch = self._meta("general.architecture")
+        return bool(self._meta(f"{arch}.rope.scaling.original_context_length"))
 
     def resize(self, slots: int, length: int) -> None:
         """Make a context of so many slots of so many tokens; what was in the one before is lost. Raises EngineError."""
@@ -226,9 +290,6 @@ class Llama:
         layers = int(c.llama_model_n_layer(self._model))
         return max(layers * max(int(kv_heads), 1) * (key + value) * 2, 1)
 
-    def _reason(self) -> str:
-        return "; ".join(self._log.errors[:2]) or "it gives no reason"
-
     def warm_up(self) -> None:
         """Compute a few tokens of prompt and one of answer: what crashes at all crashes here."""
         token = max(c.llama_vocab_bos(self._vocab), 0)
@@ -257,52 +318,6 @@ class Llama:
             llguidance=metadata.version("llguidance"),
             revision=REVISION,
         )
-
-    def vocabulary(self) -> Vocabulary:
-        """What must be known to write prompts for it."""
-        template = c.llama_model_chat_template(self._model, None)
-        description = ctypes.create_string_buffer(256)
-        c.llama_model_desc(self._model, description, 256)
-        special = c.LLAMA_TOKEN_ATTR_CONTROL | c.LLAMA_TOKEN_ATTR_UNKNOWN
-        controls = [t for t in range(self.n_vocab) if c.llama_vocab_get_attr(self._vocab, t) & special]
-        return Vocabulary(
-            chat_template=template.decode("utf-8", "replace") if template else None,
-            bos=self._text(c.llama_vocab_bos(self._vocab)),
-            eos=self._text(c.llama_vocab_eos(self._vocab)),
-            control_tokens=tuple(text for t in controls if (text := self._text(t))),
-            description=description.value.decode("utf-8", "replace"),
-        )
-
-    def _text(self, token: int) -> str:
-        if token < 0:
-            return ""
-        return (c.llama_vocab_get_text(self._vocab, token) or b"").decode("utf-8", "replace")
-
-    def tokenize(self, segments: Sequence[Segment]) -> list[int]:
-        """Token ids of a prompt. The beginning-of-text token is there exactly once if the model wants it."""
-        ids = [i for s in segments for i in self._ids(s)]
-        bos = c.llama_vocab_bos(self._vocab)
-        if c.llama_vocab_get_add_bos(self._vocab) and ids[:1] != [bos]:
-            ids.insert(0, bos)
-        return ids
-
-    def _ids(self, segment: Segment) -> Sequence[int]:
-        data = segment.text.encode("utf-8", "replace")
-        room = len(data) + 16
-        buffer = (c.llama_token * room)()
-        count = c.llama_tokenize(self._vocab, data, len(data), buffer, room, False, segment.control)
-        if count < 0:  # never seen, as no token is shorter than a byte; the API allows it
-            raise EngineError(f"a stretch of {len(data):,} bytes cannot be tokenized")
-        return buffer[:count]  # type: ignore[no-any-return]
-
-    def piece(self, token: int) -> bytes:
-        """The bytes that a token stands for; none for a control token."""
-        while True:
-            room = len(self._piece)
-            count = c.llama_token_to_piece(self._vocab, token, self._piece, room, 0, False)
-            if count >= 0:
-                return ctypes.string_at(self._piece, count)
-            self._piece = ctypes.create_string_buffer(-count)
 
     def begin(self, question: Question) -> Job:
         """Take a question. Raises EngineError when its prompt does not fit or its constraint cannot be followed."""
@@ -477,6 +492,92 @@ class Llama:
         here = with_streams(data, self._streams) if self.movable else data
         if here is None or not c.llama_state_seq_set_data(self._context, _bytes(here), len(here), slot):
             raise EngineError(f"llama.cpp cannot go on from a state that it wrote down: {self._reason()}")
+
+
+class Embedder(Weights):
+    """One model, loaded to turn texts into vectors: no cache of prompts, one text in a call."""
+
+    def __init__(
+        self, path: Path, *, context: int, threads: int, safe_mode: bool, log: Log, progress: Callable[[float], None]
+    ) -> None:
+        """Load the file. `context` is the most tokens that a text may have. Raises EngineError."""
+        super().__init__(path, safe_mode=safe_mode, log=log, progress=progress)
+        trained = c.llama_model_n_ctx_train(self._model)
+        self.context = min(context, trained) if trained > 0 else context
+        self.threads = threads
+        self._context = self._open(c.LLAMA_POOLING_TYPE_UNSPECIFIED)  # what the file says
+        if (
+            c.llama_pooling_type(self._context) == c.LLAMA_POOLING_TYPE_NONE
+        ):  # it says nothing: it was not made for this
+            c.llama_free(self._context)
+            self._context = self._open(c.LLAMA_POOLING_TYPE_MEAN)
+        self.pooling = int(c.llama_pooling_type(self._context))
+        if self.pooling == c.LLAMA_POOLING_TYPE_RANK:
+            raise EngineError(f"{path.name}: it ranks texts, and has no vectors for them")
+
+    def _open(self, pooling: int) -> Any:
+        parameters = c.llama_context_default_params()
+        parameters.n_ctx = parameters.n_batch = parameters.n_ubatch = self.context  # attention may look both ways
+        parameters.n_seq_max = 1
+        parameters.n_threads = parameters.n_threads_batch = self.threads
+        parameters.embeddings = True
+        parameters.pooling_type = pooling
+        parameters.flash_attn_type = c.LLAMA_FLASH_ATTN_TYPE_DISABLED
+        parameters.no_perf = True
+        context = c.llama_init_from_model(self._model, parameters)
+        if not context:
+            raise EngineError(f"llama.cpp cannot make a context for vectors: {self._reason()}")
+        return context
+
+    def engine(self) -> Engine:
+        """What computes: everything about it that a vector can depend on."""
+        build = features()
+        layout = {"embedding": True, "pooling": self.pooling, "extra_buffers": not self.safe_mode}
+        return Engine(
+            mode="exact",
+            llama_cpp=build["version"],
+            build=build["features"],
+            cpu=cpu_name(),
+            threads=self.threads,
+            layout=layout,
+            safe_mode=self.safe_mode,
+            context=self.context,
+            revision=REVISION,
+        )
+
+    def embed(self, text: str) -> tuple[tuple[float, ...], int]:
+        """The vector of a text, of length 1, and how many tokens the text has. Raises EngineError."""
+        ids = self._whole(text)
+        if not 0 < len(ids) <= self.context:
+            raise EngineError(f"a text has {len(ids):,} tokens, and {self.context:,} fit", hint="Raise `context`")
+        memory = c.llama_get_memory(self._context)
+        if memory:
+            c.llama_memory_clear(memory, True)
+        batch = c.llama_batch_init(len(ids), 0, 1)
+        try:
+            batch.n_tokens = len(ids)
+            for i, token in enumerate(ids):
+                batch.token[i], batch.pos[i], batch.n_seq_id[i], batch.logits[i] = token, i, 1, 1
+                batch.seq_id[i][0] = 0
+            code = c.llama_decode(self._context, batch)
+        finally:
+            c.llama_batch_free(batch)
+        found = c.llama_get_embeddings_seq(self._context, 0) if code == 0 else None
+        if not found:
+            raise EngineError(f"llama.cpp has no vector for a text: {self._reason()}")
+        vector = np.array(found[: c.llama_model_n_embd_out(self._model)], np.float64)
+        length = float(np.linalg.norm(vector))
+        if not np.isfinite(length) or length == 0:
+            raise EngineError("the model has no vector for a text: it is not finite, or zero")
+        return tuple((vector / length).tolist()), len(ids)
+
+    def _whole(self, text: str) -> Sequence[int]:
+        """The tokens of a text with those that its model wants at its beginning and end; none of it is control text."""
+        data = text.encode("utf-8", "replace")
+        room = len(data) + 16
+        buffer = (c.llama_token * room)()
+        count = c.llama_tokenize(self._vocab, data, len(data), buffer, room, True, False)
+        return buffer[: max(count, 0)]  # type: ignore[no-any-return]
 
 
 def _bytes(data: npt.NDArray[np.uint8]) -> Any:

@@ -62,6 +62,7 @@ def loading_name(model: Model, path: Path, *, safe_mode: bool) -> str:
     choice = terms(default_threads(), exact=model.mode == "exact", threads=model.threads, layout=model.layout)
     how = [file, build, _library(), cpu, str(choice), model.mode, bool(model.layout.get("wide")), safe_mode]
     how += [REVISION, metadata.version("llguidance")]
+    how += ["embedding"] if model.layout.get("embedding") else []
     return f"{model.name} {hashlib.sha256(json.dumps(how).encode()).hexdigest()[:32]}"
 
 

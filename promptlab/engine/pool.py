@@ -22,7 +22,7 @@ from typing import Any
 
 from promptlab.core import plan
 from promptlab.core.chat import Segment
-from promptlab.core.events import Answered, EngineEvent, Failed, Failure, Loading, Measured, Ready, decode
+from promptlab.core.events import Answered, Embedded, EngineEvent, Failed, Failure, Loading, Measured, Ready, decode
 from promptlab.core.job import Model
 from promptlab.core.plan import Grant, Need
 from promptlab.engine.backend import Expected, Measurement, Question
@@ -40,7 +40,8 @@ CRASHES = frozenset({"SIGSEGV", "SIGILL", "SIGBUS", "SIGFPE", "SIGABRT"})
 """How a worker dies of its own code. SIGKILL comes from outside, and says nothing about the model."""
 MAX_CRASHES = 2
 """A model whose worker crashes this often is set aside until the pool ends."""
-TOKENIZE_S = 60.0
+REPLY_S = 60.0
+"""How long token ids, or what they stand for, may be waited for."""
 NOTHING = Grant(0, 0)
 
 
@@ -184,18 +185,28 @@ class Pool:
 
     def tokenize(self, model: str, segments: Sequence[Segment]) -> tuple[int, ...]:
         """Ask a ready model for token ids. Raises EngineError when it is not there, or dies."""
+        return tuple(self._request(model, {"op": "tokenize", "segments": plain(segments)}))
+
+    def pieces(self, model: str, ids: Sequence[int]) -> tuple[bytes, ...]:
+        """Ask a ready model what tokens stand for. Raises EngineError when it is not there, dies, or has no such."""
+        found = self._request(model, {"op": "pieces", "ids": list(ids)})
+        if None in found:
+            raise EngineError(f"{model} has no token {ids[found.index(None)]}")
+        return tuple(map(bytes.fromhex, found))
+
+    def _request(self, model: str, what: Mapping[str, Any]) -> list[Any]:
         with self._lock:
             worker = self._worker(model)
             if worker is None:
                 raise EngineError(f"{model} is not loaded")
-            reply = worker.tokenize(plain(segments))
+            reply = worker.request(what)
         try:
-            ids = reply.get(timeout=TOKENIZE_S)
+            found = reply.get(timeout=REPLY_S)
         except queue.Empty:
-            ids = None
-        if ids is None:
+            found = None
+        if found is None:
             raise EngineError(f"{model}: its worker did not answer")
-        return tuple(ids)
+        return found
 
     def next_event(self, timeout: float) -> EngineEvent | None:
         """The next event; None when there is none for `timeout` seconds."""
@@ -227,6 +238,26 @@ class Pool:
         """Bytes in memory of a model's worker, the pages of its file included; None when there is none."""
         pid = self.pid(model)
         return None if pid is None else self._memory.taken(pid).rss or None
+
+    def residents(self) -> dict[str, int | None]:
+        """The models that have a worker, and what it holds."""
+        with self._lock:
+            return {name: self._memory.taken(worker.pid).rss or None for name, worker in self._workers.items()}
+
+    def room(self) -> int:
+        """What more models could take of the free memory."""
+        with self._lock:
+            return max(plan.spare(self._memory.available(), self._loaded()), 0)
+
+    def unload(self, model: str) -> bool:
+        """Take a model out of memory that nobody needs."""
+        with self._lock:
+            entry = self._entries.get(model)
+            if entry is None or entry.holds or (entry.worker is not None and entry.worker.busy):
+                return False
+            self._evict(entry)
+            self._proceed()
+            return True
 
     def forget(self, model: Model, path: Path) -> None:
         """Find out again about a model, when it is loaded next, what was found out before."""
@@ -278,8 +309,8 @@ class Pool:
                 worker.waiting = True
                 self._hand_out()
             return
-        if message.get("event") == "tokenized":
-            worker.tokenized(int(message["id"]), message["ids"])
+        if (kind := message.get("event")) in ("tokenized", "pieces"):
+            worker.replied(int(message["id"]), message["ids" if kind == "tokenized" else "pieces"])
             return
         if message.get("event") == "found":
             if self._known is not None:
@@ -298,10 +329,10 @@ class Pool:
                     self._safe.add(worker.path)
             elif isinstance(event, Failed) and event.seq is None:
                 self._evict(entry)
-            elif isinstance(event, Answered | Measured | Failed) and event.seq is not None:
+            elif isinstance(event, Answered | Measured | Embedded | Failed) and event.seq is not None:
                 worker.seqs.discard(event.seq)
             self._tell(event)
-            if isinstance(event, Answered | Measured | Failed):
+            if isinstance(event, Answered | Measured | Embedded | Failed):
                 self._proceed()
 
     def died(self, worker: WorkerProcess, failure: Failure) -> None:

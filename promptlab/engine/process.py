@@ -20,6 +20,9 @@ from promptlab.core.job import Model
 from promptlab.core.text import sanitize_line
 from promptlab.sandbox import absolute_paths
 
+Reply = queue.SimpleQueue[list[Any] | None]
+"""Where the reply to one request comes: token ids, or what they stand for; None where the worker has died."""
+
 STDERR_LINES = 20
 END_S = 2.0
 """How long a worker may take to end by itself."""
@@ -52,7 +55,7 @@ class WorkerProcess:
         """Whether it wants a turn though nothing was asked: it is being loaded, and wants to measure."""
         self._pool = listener
         self._stderr: deque[str] = deque(maxlen=STDERR_LINES)
-        self._replies: dict[int, queue.SimpleQueue[list[int] | None]] = {}
+        self._replies: dict[int, Reply] = {}
         self._ids = itertools.count()
         self._process = subprocess.Popen(
             command,
@@ -75,15 +78,15 @@ class WorkerProcess:
             self._process.stdin.write(json.dumps(request).encode() + b"\n")
             self._process.stdin.flush()
 
-    def tokenize(self, segments: list[list[Any]]) -> queue.SimpleQueue[list[int] | None]:
-        """Ask for token ids; they, or None if the worker dies, come through the queue."""
+    def request(self, what: Mapping[str, Any]) -> Reply:
+        """Ask for what is told at once; it, or None if the worker dies, comes through the queue."""
         number = next(self._ids)
         reply = self._replies[number] = queue.SimpleQueue()
-        self.send({"op": "tokenize", "id": number, "segments": segments})
+        self.send({**what, "id": number})
         return reply
 
     def answer_nobody(self) -> None:
-        """Tell whoever waits for token ids that none will come. Called with the pool's lock held."""
+        """Tell whoever waits for a reply that none will come. Called with the pool's lock held."""
         while self._replies:
             self._replies.popitem()[1].put(None)
 
@@ -91,9 +94,9 @@ class WorkerProcess:
         """Whether this is the model that is meant, loaded as it is meant to be."""
         return same_loading(self.model, self.path, model, path)
 
-    def tokenized(self, number: int, ids: list[int]) -> None:
-        """Hand token ids to whoever asked for them."""
-        self._replies.pop(number).put(ids)
+    def replied(self, number: int, what: list[Any]) -> None:
+        """Hand a reply to whoever asked for it."""
+        self._replies.pop(number).put(what)
 
     @property
     def computes(self) -> bool:

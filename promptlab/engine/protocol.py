@@ -60,13 +60,14 @@ def ask_request(question: Question) -> dict[str, Any]:
 
 
 def measure_request(asked: Measurement) -> dict[str, Any]:
-    """Score texts."""
+    """Score texts, or turn them into vectors."""
     return {
         "op": "measure",
         "seq": asked.seq,
         "segments": plain(asked.segments),
         "texts": asked.texts,
         "interactive": asked.interactive,
+        "embed": asked.embed,
     }
 
 

@@ -2,24 +2,51 @@
 
 A backend says all its events in one row, and whoever takes one has it. The switchboard takes them all, in a thread of
 its own, and hands each to whom it concerns: what is about a sequence, to whoever asked it; what is about a model, to
-everybody who holds it.
+everybody who holds it. Towards the engine it holds each model once, however many users do.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from promptlab.core.chat import Segment
-from promptlab.core.events import Answered, EngineEvent, Failed, Failure, Loading, Measured, Ready, Started, Token
+from promptlab.core.events import (
+    Answered,
+    Embedded,
+    EngineEvent,
+    Failed,
+    Failure,
+    Loading,
+    Measured,
+    Ready,
+    Started,
+    Token,
+)
 from promptlab.core.job import Model
 from promptlab.engine.backend import Backend, Expected, Measurement, Question
+from promptlab.engine.process import same_loading
+from promptlab.errors import EngineError
 
-PUMP_S = 0.5
+PUMP_S = 0.1
 """How long the switchboard waits for an event before it looks whether it is to end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a model stands that somebody has asked for."""
+
+    said: Loading | Ready | Failed
+    """The last that the engine said of it."""
+    resident: bool
+    """Whether it is in memory, or on its way there. One that is loading and is not has to wait for memory."""
+    mine: bool
+    """Whether the user who asks holds it."""
+    others: bool
+    """Whether anybody else does."""
 
 
 class Seat:
@@ -60,6 +87,10 @@ class Seat:
         """The token ids that a model would read. Raises EngineError."""
         return self._board.backend.tokenize(model, segments)
 
+    def pieces(self, model: str, ids: Sequence[int]) -> tuple[bytes, ...]:
+        """What tokens stand for. Raises EngineError."""
+        return self._board.backend.pieces(model, ids)
+
     def next_event(self, timeout: float) -> EngineEvent | None:
         """The next event that concerns this user. Raises what the engine itself has raised, for ever after."""
         with self._news:
@@ -71,6 +102,26 @@ class Seat:
             raise self._board.broken
         return None
 
+    def unload(self, model: str) -> bool:
+        """Take a model out of memory that nobody holds, no other user either."""
+        return self._board.backend.unload(model)
+
+    def residents(self) -> Mapping[str, int | None]:
+        """The models that are in memory, whoever loaded them, and what each holds."""
+        return self._board.backend.residents()
+
+    def resident(self, model: str) -> int | None:
+        """What a model holds."""
+        return self.residents().get(model)
+
+    def room(self) -> int:
+        """What more models could take."""
+        return self._board.backend.room()
+
+    def standings(self) -> dict[str, Standing]:
+        """How the models stand that anybody has asked for."""
+        return self._board.standings(self)
+
     def close(self) -> None:
         """Cancel and release; the engine goes on for the others."""
         self._board.leave(self)
@@ -81,6 +132,11 @@ class Seat:
             self._events.append(event)
             self._news.notify()
 
+    def forget(self, model: str) -> None:
+        """What was said of a model as a whole, and not heard yet, is about an earlier loading of it."""
+        with self._news:
+            self._events = deque(event for event in self._events if not _about(event, model))
+
 
 @dataclass(slots=True)
 class _Held:
@@ -89,6 +145,12 @@ class _Held:
     model: Model
     path: Path
     holds: Counter[Seat] = field(default_factory=Counter)
+    ready: Ready | None = None
+    """What the engine said when it had loaded it: whoever comes later hears it too."""
+
+    def by_others(self, seat: Seat) -> bool:
+        """Whether anybody else holds it."""
+        return any(n > 0 for other, n in self.holds.items() if other is not seat)
 
 
 class Switchboard:
@@ -97,19 +159,28 @@ class Switchboard:
     def __init__(self, make_backend: Callable[[], Backend]) -> None:
         self._make_backend = make_backend
         self._backend: Backend | None = None
+        self._order = threading.RLock()
+        """Held while the engine is told to load or release, so that it is told in the order of the tables below. Taken
+        before the other lock. Loading may be slow, and events must go on meanwhile."""
         self._lock = threading.RLock()
+        """For the tables; never held for long."""
         self._owners: dict[int, tuple[Seat, str]] = {}
         """By sequence: who asked, and which model."""
         self._held: dict[str, _Held] = {}
+        self._said: dict[str, Loading | Ready | Failed] = {}
+        """The last of each model as a whole."""
         self._closing = threading.Event()
         self._pump: threading.Thread | None = None
         self.broken: Exception | None = None
-        """What the engine raised when it was asked for its next event: nothing more comes of it."""
+        """Why nothing more comes of the engine: what it raised when it was asked for its next event, or that it has
+        been closed."""
 
     @property
     def backend(self) -> Backend:
-        """The engine itself."""
+        """The engine itself. Raises EngineError once it has been closed."""
         with self._lock:
+            if self._closing.is_set():
+                raise EngineError("the engine has been closed")
             if self._backend is None:
                 self._backend = self._make_backend()
                 # A daemon: should the engine ever hang, the program still ends.
@@ -123,7 +194,9 @@ class Switchboard:
 
     def close(self) -> None:
         """End the engine."""
-        self._closing.set()
+        with self._lock:
+            self._closing.set()
+            self.broken = self.broken or EngineError("the engine has been closed")
         if self._backend is not None:
             self._backend.close()
         if self._pump is not None:
@@ -135,28 +208,39 @@ class Switchboard:
         One that others hold stays as they have it, even where its work would be laid out otherwise: records say how it
         was. Where that would change which answers are promised, the load fails.
         """
+        with self._order:
+            if self._join(seat, model, path):
+                self.backend.load(model, path)
+
+    def _join(self, seat: Seat, model: Model, path: Path) -> bool:
+        """Note that a user holds a model. Whether the engine has yet to be told."""
         with self._lock:
+            seat.forget(model.name)
             held = self._held.get(model.name)
-            others = held is not None and any(n > 0 for other, n in held.holds.items() if other is not seat)
-            if held is not None and others:
+            if held is not None and held.by_others(seat):
                 if conflict := _conflict(held, model, path):
                     seat.hear(Failed(model.name, None, Failure("EngineError", conflict)))
-                    return
-                model, path = held.model, held.path
-            if held is None:
-                held = self._held[model.name] = _Held(model, path)
-            held.model, held.path = model, path
+                    return False
+            elif held is None or not same_loading(held.model, held.path, model, path):
+                before = held.holds[seat] if held is not None else 0
+                self._held[model.name] = _Held(model, path, Counter({seat: before + 1}))
+                self._said[model.name] = Loading(model.name, 0.0)
+                return True
             held.holds[seat] += 1
-            self.backend.load(model, path)
+            if held.ready is not None:
+                seat.hear(held.ready)
+            return False
 
     def release(self, seat: Seat, model: str) -> None:
         """Hold a model no more for a user."""
-        with self._lock:
-            held = self._held.get(model)
-            if held is None or held.holds[seat] < 1:
-                return
-            held.holds[seat] -= 1
-            if not held.holds.total():
+        with self._order:
+            with self._lock:
+                held = self._held.get(model)
+                if held is None or held.holds[seat] < 1:
+                    return
+                held.holds[seat] -= 1
+                if held.holds.total():
+                    return
                 del self._held[model]
             self.backend.release(model)
 
@@ -167,15 +251,32 @@ class Switchboard:
 
     def leave(self, seat: Seat) -> None:
         """Cancel what a user has asked, and release what it holds."""
-        with self._lock:
-            if self._backend is None:
-                return
-            for seq in [seq for seq, (owner, _) in self._owners.items() if owner is seat]:
-                _, model = self._owners.pop(seq)
+        if self._backend is None or self._closing.is_set():
+            return
+        with self._order:
+            with self._lock:
+                asked = [(seq, model) for seq, (owner, model) in self._owners.items() if owner is seat]
+                held = {name: held.holds[seat] for name, held in self._held.items()}
+                for seq, _ in asked:
+                    del self._owners[seq]
+            for seq, model in asked:
                 self._backend.cancel(model, seq)
-            for name, held in list(self._held.items()):
-                for _ in range(held.holds[seat]):
+            for name, count in held.items():
+                for _ in range(count):
                     self.release(seat, name)
+
+    def standings(self, seat: Seat) -> dict[str, Standing]:
+        """How the models stand that anybody has asked for: those that are held or in memory, and those that failed."""
+        residents = self.backend.residents()
+        with self._lock:
+            found = {}
+            for name, said in self._said.items():
+                held = self._held.get(name)
+                mine = held is not None and held.holds[seat] > 0
+                others = held is not None and held.by_others(seat)
+                if mine or others or name in residents or isinstance(said, Failed):
+                    found[name] = Standing(said, name in residents, mine, others)
+            return found
 
     def _run(self) -> None:
         assert self._backend is not None
@@ -185,24 +286,30 @@ class Switchboard:
                 if event is not None:
                     self._route(event)
         except Exception as error:
-            self.broken = error
+            self.broken = self.broken or error
 
     def _route(self, event: EngineEvent) -> None:
         with self._lock:
-            match event:
-                case Loading(model=name) | Ready(model=name):
-                    seats = self._holders(name)
-                case Failed(model=name, seq=None):
-                    seats = self._holders(name)
-                    self._held.pop(name, None)
-                case Started(seq=seq) | Token(seq=seq):
-                    owner = self._owners.get(seq)
-                    seats = [owner[0]] if owner else []
-                case Answered(seq=int(seq)) | Measured(seq=int(seq)) | Failed(seq=int(seq)):
-                    owner = self._owners.pop(seq, None)
-                    seats = [owner[0]] if owner else []
-        for seat in seats:
-            seat.hear(event)
+            for seat in self._concerned(event):
+                seat.hear(event)
+
+    def _concerned(self, event: EngineEvent) -> list[Seat]:
+        match event:
+            case Loading(model=name) | Ready(model=name):
+                self._said[name] = event
+                if isinstance(event, Ready) and (held := self._held.get(name)) is not None:
+                    held.ready = event
+                return self._holders(name)
+            case Failed(model=name, seq=None):
+                self._said[name] = event
+                seats = self._holders(name)
+                self._held.pop(name, None)
+                return seats
+            case Started(seq=seq) | Token(seq=seq):
+                owner = self._owners.get(seq)
+            case Answered(seq=int(seq)) | Measured(seq=int(seq)) | Embedded(seq=int(seq)) | Failed(seq=int(seq)):
+                owner = self._owners.pop(seq, None)
+        return [owner[0]] if owner else []
 
     def _holders(self, model: str) -> list[Seat]:
         held = self._held.get(model)
@@ -212,9 +319,14 @@ class Switchboard:
 def _conflict(held: _Held, model: Model, path: Path) -> str:
     """Why a model cannot be used as others have it loaded; empty where it can."""
     if held.path != path or held.model.sha256 != model.sha256:
-        return f"{model.name}: another file of this name is in use; wait until that run has ended"
+        return f"{model.name}: another file of this name is in use; wait until it is let go"
     for what in ("mode", "threads", "context"):
         mine, theirs = getattr(model, what), getattr(held.model, what)
         if mine != theirs:
-            return f"{model.name} is in use with {what} {theirs}, not {mine}; wait until that run has ended"
+            return f"{model.name} is in use with {what} {theirs}, not {mine}; wait until it is let go"
     return ""
+
+
+def _about(event: EngineEvent, model: str) -> bool:
+    """Whether an event is about a model as a whole."""
+    return isinstance(event, Loading | Ready | Failed) and event.model == model and getattr(event, "seq", None) is None

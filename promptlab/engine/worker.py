@@ -7,9 +7,11 @@ It reads requests and writes events, a JSON line each:
      "measure": …, "known": null | {…}}              once, first; a "found" event tells what was not known
     {"op": "ask", "seq": …, "segments": [[text, control], …], "options": {…}, "seed": …, "top": …,
      "constraint": null | {"kind": …, "value": …}, "interactive": …}
-    {"op": "measure", "seq": …, "segments": …, "texts": […], "interactive": …}
+    {"op": "measure", "seq": …, "segments": …, "texts": […], "interactive": …, "embed": …}
     {"op": "cancel", "seq": …}
     {"op": "tokenize", "id": …, "segments": …}       answered by {"event": "tokenized", "id": …, "ids": […]}
+    {"op": "pieces", "id": …, "ids": […]}            answered by {"event": "pieces", "id": …, "pieces": [hex, …]},
+                                                     null for what is no token
     {"op": "turn"}                                   answered by {"event": "turn"} when the turn is over
 
 Every sequence has a number, and events of several mix, as `engine/batch.py` advances them. The worker computes only
@@ -36,7 +38,8 @@ from promptlab.core.events import EngineEvent, Failed, Failure, Loading, Ready, 
 from promptlab.core.options import Options
 from promptlab.engine.backend import Measurement, Question
 from promptlab.engine.batch import Batch
-from promptlab.engine.llama import Llama, Log
+from promptlab.engine.embedding import Embedding
+from promptlab.engine.llama import Embedder, Llama, Log
 from promptlab.engine.rules import FREE, read_found
 from promptlab.engine.shelf import Shelf
 from promptlab.engine.tuning import Terms, Tuning, read_tuning, terms, tune
@@ -54,8 +57,8 @@ class Worker:
         self._requests = requests
         self._out = out
         self._model = ""
-        self._llama: Llama
-        self._batch: Batch
+        self._llama: Llama | Embedder
+        self._batch: Batch | Embedding
 
     def serve(self) -> None:
         """Load the model, then answer until the process ends."""
@@ -71,8 +74,27 @@ class Worker:
         self._model = request["model"]
         begun = time.perf_counter()
         self._said = -1.0
+        tuning = self._load_embedder(request) if request["layout"].get("embedding") else self._load_llama(request)
+        loaded = round(time.perf_counter() - begun, 6)
+        self._say(Ready(self._model, self._llama.engine(), self._llama.vocabulary(), loaded, tuning))
+
+    def _load_embedder(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Load it for vectors alone."""
+        self._llama = Embedder(
+            Path(request["path"]),
+            context=request["context"],
+            threads=request["threads"] or request["usable"],
+            safe_mode=request["safe_mode"],
+            log=Log(),
+            progress=self._progress,
+        )
+        self._batch = Embedding(self._llama, self._model)
+        return {}
+
+    def _load_llama(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Load it for answers; how its work is laid out."""
         choice = _terms(request)
-        self._llama = Llama(
+        self._llama = llama = Llama(
             Path(request["path"]),
             context=request["context"],
             tuning=choice.usual,
@@ -82,47 +104,46 @@ class Worker:
             mode=request["mode"],
             kv_bytes=request["kv_bytes"],
         )
-        self._llama.warm_up()
-        tuning = self._lay_out(request, choice)
+        llama.warm_up()
+        tuning = self._lay_out(llama, request, choice)
         self._batch = Batch(
-            self._llama,
+            llama,
             self._model,
             exact=request["mode"] == "exact",
-            rules=self._llama.rules,
+            rules=llama.rules,
             shelf=Shelf(request["shelf_bytes"]),
             threads=tuning.threads,
             chunk=tuning.chunk,
             max_slots=tuning.slots,
         )
-        loaded = round(time.perf_counter() - begun, 6)
-        self._say(Ready(self._model, self._llama.engine(), self._llama.vocabulary(), loaded, tuning.plain()))
+        return tuning.plain()
 
-    def _lay_out(self, request: Mapping[str, Any], choice: Terms) -> Tuning:
+    def _lay_out(self, llama: Llama, request: Mapping[str, Any], choice: Terms) -> Tuning:
         """Find out what an answer depends on, and what is quickest; or go by what is known of that."""
         known = request["known"] or {}
         exact, wide = request["mode"] == "exact", bool(request["layout"].get("wide"))
         found, tuning = read_found(known.get("rules")), read_tuning(known.get("tuning"))
-        self._llama.arrange(tuning or choice.usual)
+        llama.arrange(tuning or choice.usual)
         new = (exact and found is None) or (request["measure"] and tuning is None)
         if exact:
-            found = found or self._llama.try_rules()
-        self._llama.keep_to(found.rules(wide=wide) if exact and found else FREE)
+            found = found or llama.try_rules()
+        llama.keep_to(found.rules(wide=wide) if exact and found else FREE)
         if request["measure"] and tuning is None:
-            tuning = self._measured(choice)
+            tuning = self._measured(llama, choice)
             if exact and tuning.threads != choice.usual.threads:
-                found = self._llama.try_rules()
-                self._llama.keep_to(found.rules(wide=wide))
+                found = llama.try_rules()
+                llama.keep_to(found.rules(wide=wide))
         if new:
             kept = {"rules": found and found.plain(), "tuning": tuning and tuning.plain()}
             self._write({"event": "found", "found": kept})
         return tuning or choice.usual
 
-    def _measured(self, choice: Terms) -> Tuning:
+    def _measured(self, llama: Llama, choice: Terms) -> Tuning:
         """Measure while no other model computes."""
         self._write({"event": "waiting"})
         while self._requests.get()["op"] != "turn":
             pass  # there is nothing that can be asked of it yet
-        tuning = tune(self._llama, choice, time.perf_counter)
+        tuning = tune(llama, choice, time.perf_counter)
         self._write({"event": "turn"})
         return tuning
 
@@ -134,14 +155,17 @@ class Worker:
     def _take(self, request: Mapping[str, Any]) -> None:
         match request["op"]:
             case "ask":
-                self._begin(request["seq"], lambda: self._llama.begin(_question(self._model, request)))
+                self._begin(request["seq"], lambda: self._answering().begin(_question(self._model, request)))
             case "measure":
-                self._begin(request["seq"], lambda: self._llama.measure(_measurement(self._model, request)))
+                self._measure(_measurement(self._model, request))
             case "cancel":
                 self._tell(self._batch.cancel(request["seq"]))
             case "tokenize":
                 ids = self._llama.tokenize(_segments(request))
                 self._write({"event": "tokenized", "id": request["id"], "ids": ids})
+            case "pieces":
+                pieces = [data if data is None else data.hex() for data in map(self._llama.spelling, request["ids"])]
+                self._write({"event": "pieces", "id": request["id"], "pieces": pieces})
             case "turn":
                 self._turn()
                 self._write({"event": "turn"})
@@ -154,9 +178,25 @@ class Worker:
             while not self._requests.empty():
                 self._take(self._requests.get())
 
+    def _answering(self) -> Llama:
+        if not isinstance(self._llama, Llama):
+            raise EngineError(f"{self._model} was loaded for vectors, and answers nothing")
+        return self._llama
+
+    def _measure(self, asked: Measurement) -> None:
+        if asked.embed and isinstance(self._batch, Embedding):
+            self._batch.add(asked)
+        elif asked.embed:
+            failure = Failure("EngineError", f"{self._model} was loaded for answers, and has no vectors")
+            self._say(Failed(self._model, asked.seq, failure))
+        else:
+            self._begin(asked.seq, lambda: self._answering().measure(asked))
+
     def _begin(self, seq: int, begin: Callable[[], Job]) -> None:
         try:
-            self._batch.add(begin())
+            job = begin()
+            assert isinstance(self._batch, Batch)
+            self._batch.add(job)
         except EngineError as error:
             self._say(Failed(self._model, seq, Failure.of(error)))
 
@@ -187,7 +227,8 @@ def _question(model: str, request: Mapping[str, Any]) -> Question:
 
 
 def _measurement(model: str, request: Mapping[str, Any]) -> Measurement:
-    return Measurement(model, request["seq"], _segments(request), tuple(request["texts"]), request["interactive"])
+    texts, how = tuple(request["texts"]), (request["interactive"], request.get("embed", False))
+    return Measurement(model, request["seq"], _segments(request), texts, *how)
 
 
 def _segments(request: Mapping[str, Any]) -> tuple[Segment, ...]:

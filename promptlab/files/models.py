@@ -15,10 +15,12 @@ from promptlab.core.job import Model
 from promptlab.core.options import check_option
 from promptlab.core.plan import MAX_SLOTS
 from promptlab.core.schema import shorten
-from promptlab.errors import NotFound, Problem, SourceError, StoreError
+from promptlab.errors import NotFound, Problem, SourceError, StoreError, UsageError
 from promptlab.files.paths import model_file
 from promptlab.files.sources import parse_source
 
+EMBEDDING = "embedding"
+"""Tags models that make vectors of texts."""
 ALL = "all"
 """Instead of a name: every model that is on disk."""
 MAX_BYTES = 4 * yamltext.MAX_CHARS
@@ -146,6 +148,22 @@ def select_models(models: Mapping[str, Model], names: Sequence[str]) -> list[Mod
         what = "no model is on disk" if wanted else "no model is marked `default: true` in models.yaml"
         raise NotFound(what, hint="`promptlab models pull` fetches some" if wanted else "Name one with -m")
     return list(chosen.values())
+
+
+def answering(models: Mapping[str, Model], names: Sequence[str]) -> list[Model]:
+    """`select_models` for those that are to answer: `all` leaves out models for vectors.
+
+    Raises NotFound, and UsageError for such a model that is named.
+    """
+    wanted = {name.strip() for text in names for name in text.split(",")}
+    chosen = select_models(models, names)
+    if vectors := [model.name for model in chosen if EMBEDDING in model.tags and model.name in wanted]:
+        raise UsageError(
+            f"{', '.join(vectors)}: tagged `{EMBEDDING}`, so it makes vectors of texts and answers nothing"
+        )
+    if not (rest := [model for model in chosen if EMBEDDING not in model.tags]):
+        raise NotFound("no model that answers is on disk", hint="`promptlab models pull` fetches some")
+    return rest
 
 
 def _find(models: Mapping[str, Model], name: str) -> Model:

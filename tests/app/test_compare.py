@@ -138,6 +138,59 @@ def test_a_variable_that_only_checks_use_is_no_input(lab: Lab, seeds: Path, engi
     assert found.results[0].record.inputs == {"topic": "hail", "audience": "a child"}
 
 
+def vectors(lab: Lab) -> None:
+    """A model for vectors among those of the library."""
+    entries = lab.root / "models.yaml"
+    entries.write_text(
+        entries.read_text().replace("sources: [beta.gguf]", "sources: [beta.gguf]\n    tags: [embedding]")
+    )
+
+
+def test_likeness_is_measured_by_a_model_for_vectors(lab: Lab, seeds: Path, engine: FakeEngine) -> None:
+    vectors(lab)
+    engine.answer = lambda question, prompt: "listen"
+    (seeds / "like.yaml").write_text(
+        "- {vars: {topic: a}, assert: [{type: similar, value: [hammer, silent], threshold: 0.99}]}\n"
+        "- {vars: {topic: b}, assert: [{type: similar, value: hammer, threshold: 0.99}]}\n"
+    )
+    found = done(prepare(lab, request(cases=("like",), models=("all",), samples=1)))
+    assert {column.model for column in found.columns} == {"alpha"}
+    assert [r.verdict.outcome for r in found.results] == ["pass", "fail"]
+    assert found.results[0].verdict.checks[0].reason == "is like 'silent' by 1 (threshold 0.99)"
+    loaded = list(engine.loaded)
+    again = done(prepare(lab, request(cases=("like",), models=("all",), samples=1)))
+    assert [r.verdict for r in again.results] == [r.verdict for r in found.results]
+    assert engine.loaded == loaded
+
+
+def test_without_a_model_for_vectors_likeness_is_unscored(lab: Lab, seeds: Path, engine: FakeEngine) -> None:
+    (seeds / "like.yaml").write_text("- {vars: {topic: a}, assert: [{type: similar, value: silent}]}\n")
+    found = done(prepare(lab, request(cases=("like",))))
+    assert {r.verdict.checks[0].reason for r in found.results} == {
+        "needs a model tagged `embedding` in models.yaml, and there is none"
+    }
+
+
+@pytest.mark.parametrize(
+    ("provider", "models", "reason"),
+    [
+        ("nobody", ("alpha",), "there is no model 'nobody' for similar"),
+        ("alpha", ("alpha",), "similar wants a model tagged `embedding` in models.yaml, and alpha is not"),
+        ("beta", ("beta",), "beta: tagged `embedding`, so it makes vectors of texts and answers nothing"),
+    ],
+)
+def test_a_model_that_cannot_do_it_is_refused(
+    lab: Lab, seeds: Path, provider: str, models: tuple[str, ...], reason: str
+) -> None:
+    vectors(lab)
+    (seeds / "like.yaml").write_text(
+        f"- {{vars: {{topic: a}}, assert: [{{type: similar, value: x, provider: {provider}}}]}}\n"
+    )
+    with pytest.raises(UsageError) as caught:
+        prepare(lab, request(cases=("like",), models=models))
+    assert reason in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("change", "error"),
     [

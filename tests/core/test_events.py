@@ -9,6 +9,7 @@ import pytest
 from promptlab.core.events import (
     Alternative,
     Answered,
+    Embedded,
     Engine,
     EngineEvent,
     Failed,
@@ -38,6 +39,7 @@ EVENTS: list[EngineEvent] = [
     Answered(3, "text", "stop", Usage(1, 2, 3), Timings(0.1, 0.2, 0.3, 0.4, 5.0)),
     Answered(3, "a", "stop", Usage(1, 2, 3), Timings(0.1, 0.2, 0.3, 0.4, 5.0), {"a": 0.75, "b": 0.25}),
     Measured(4, (Score((7, 8), (-0.5, -1e-9), ("a", "\ufffd\n")), Score((9,), (-2.0,), ("",))), Usage(5, 0, 3)),
+    Embedded(5, ((0.6, -0.8), (1.0, 0.0)), Usage(7, 0, 0)),
     Failed("m", 3, Failure("EngineError", "why")),
     Failed("m", None, Failure("EngineError", "why", "SIGKILL", ("last", "lines"))),
 ]

@@ -110,6 +110,10 @@ class Subject:
             raise Unscored(f"not measured under {want.model}")
         if found.error is not None:
             raise Unscored(f"could not be measured under {want.model}: {found.error}")
+        if want.embed:
+            if len(found.likeness) != len(want.texts) - 1 or not all(map(math.isfinite, found.likeness)):
+                raise Unscored(f"what was measured under {want.model} is no likeness")
+            return found
         whole = len(found.logprobs) == len(found.tokens) == len(want.texts)
         if not whole or any(math.isnan(each) or each > ROUNDING for each in found.logprobs):
             raise Unscored(f"what was measured under {want.model} is no log-probability")

@@ -34,6 +34,7 @@ from promptlab.core.checks.kinds import (
     words_problem,
 )
 from promptlab.core.constraint import MAX_REGEX
+from promptlab.core.verdict import Want
 
 MAX_EDITS = 2_000_000_000
 """Product of the lengths of two texts whose distance is told: a second of work."""
@@ -185,7 +186,23 @@ def _words(text: str) -> Counter[str]:
 
 
 def _similar(on: Subject) -> Finding:
-    raise Unscored("needs a model tagged `embedding`, and there is none that can be asked")
+    want = _similar_want(on)
+    # Below 0 two texts have less than nothing in common; a score has nothing below 0.
+    score, text = max(zip(on.found(want).likeness, want.texts[1:], strict=True))
+    score = min(max(score, 0.0), 1.0)
+    return Finding(on.at_least(score), score, f"is like {quoted(text)} by {number(score)}{on.limit}")
+
+
+def _similar_want(on: Subject) -> Want:
+    """The answer, and all that it may be like."""
+    if not on.assertion.provider:
+        raise Unscored("needs a model tagged `embedding` in models.yaml, and there is none")
+    value = on.assertion.value
+    return Want(on.assertion.provider, (), (on.text, *map(plain, value if isinstance(value, list) else [value])), True)
+
+
+def _similar_wants(on: Subject) -> tuple[Want, ...]:
+    return (_similar_want(on),)
 
 
 def _similar_problem(assertion: Assertion) -> str | None:
@@ -213,5 +230,5 @@ KINDS = {
     "regex": Kind(_regex, _regex_problem),
     "levenshtein": Kind(_levenshtein, words_problem, Limit(default=5.0, meaning="the most edits, 0 or more")),
     "rouge-n": Kind(_rouge, words_problem, Limit(high=1.0, default=0.75, meaning=SHARE)),
-    "similar": Kind(_similar, _similar_problem, Limit(high=1.0, default=0.75, meaning=SHARE)),
+    "similar": Kind(_similar, _similar_problem, Limit(high=1.0, default=0.75, meaning=SHARE), _similar_wants),
 }

@@ -403,7 +403,7 @@ def test_parts_of_an_assertion_that_do_not_map_are_named_and_the_rest_is_taken()
     assert [line.partition(": ")[2] for line in reported(found, "changed")] == [
         "provider: a judge is a model of models.yaml here; name one with --judge",
         "icontains takes no such threshold: it is left out",
-        "similar is unscored: this version can ask no model for embeddings",
+        "similar needs a model tagged `embedding` in models.yaml; without one it is unscored",
         "python runs with --allow-code only",
     ]
 
