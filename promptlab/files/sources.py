@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from promptlab.core.schema import shorten
 
@@ -33,14 +34,20 @@ class Wheel:
 
 
 @dataclass(frozen=True, slots=True)
-class Remote:
-    """A file behind an address that this version cannot fetch yet."""
+class Address:
+    """A file behind an https address."""
 
-    scheme: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hub:
+    """A file in a repository of the Hugging Face hub, which this version cannot fetch yet."""
+
     text: str
 
 
-Source = LocalPath | Wheel | Remote
+Source = LocalPath | Wheel | Address | Hub
 
 
 def parse_source(text: str) -> Source:
@@ -54,9 +61,22 @@ def parse_source(text: str) -> Source:
         return LocalPath(text)
     if scheme[1] == "pypi":
         return _parse_wheel(text)
-    if scheme[1] in ("hf", "https") and len(text) > scheme.end():
-        return Remote(scheme[1], text)
+    if scheme[1] == "https":
+        return _parse_address(text)
+    if scheme[1] == "hf" and len(text) > scheme.end():
+        return Hub(text)
     raise ValueError(f"{shorten(text)!r} is not a source; there are paths, pypi://, hf:// and https://")
+
+
+def _parse_address(text: str) -> Address:
+    parts = urlsplit(text)
+    if not parts.hostname or not text.isascii() or " " in text:
+        raise ValueError(f"{shorten(text)!r} is not of the form https://HOST/PATH, with blanks and accents as %20")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError(f"{shorten(parts.hostname)!r}: a name or a password in an address would be shown to everybody")
+    if parts.fragment or not parts.path.strip("/"):
+        raise ValueError(f"{shorten(text)!r} does not name a file")
+    return Address(text)
 
 
 def _parse_wheel(text: str) -> Wheel:

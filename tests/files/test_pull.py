@@ -149,12 +149,13 @@ def test_a_store_that_was_filled_before_need_not_be_writable(shelf: Shelf, tmp_p
 
 
 def test_the_next_source_is_tried_and_every_failure_told(shelf: Shelf, tmp_path: Path) -> None:
-    sources = ("hf://o/r/f.gguf", "https://h/f.gguf", "gone.gguf", "pypi://gone==1.0/f", "ftp://x/y")
+    sources = ("hf://o/r/f.gguf", "https://127.0.0.1:9/f.gguf", "gone.gguf", "pypi://gone==1.0/f", "ftp://x/y")
     assert failure(model(*sources), tmp_path, shelf) == "\n".join(
         [
             "m could not be pulled:",
             "  hf://o/r/f.gguf: this version of promptlab cannot fetch hf:// sources yet",
-            "  https://h/f.gguf: this version of promptlab cannot fetch https:// sources yet",
+            "  https://127.0.0.1:9/f.gguf: 127.0.0.1:9 refuses the connection; what has come so far is kept, and the "
+            "next pull goes on from there",
             f"  gone.gguf: there is no such file in {tmp_path} that can be read",
             "  pypi://gone==1.0/f: not on the shelf",
             "  'ftp://x/y' is not a source; there are paths, pypi://, hf:// and https://",

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from promptlab.files.sources import LocalPath, Remote, Source, Wheel, parse_source
+from promptlab.files.sources import Address, Hub, LocalPath, Source, Wheel, parse_source
 
 
 @pytest.mark.parametrize(
@@ -13,8 +13,8 @@ from promptlab.files.sources import LocalPath, Remote, Source, Wheel, parse_sour
         ("/srv/a.gguf", LocalPath("/srv/a.gguf")),
         ("pypi://llm-x==0.1.2/llm_x/A-B.Q4_1.gguf", Wheel("llm-x", "0.1.2", "llm_x/A-B.Q4_1.gguf")),
         ("pypi://a==1!2.0rc1+cpu/f", Wheel("a", "1!2.0rc1+cpu", "f")),
-        ("hf://org/repo/file.gguf", Remote("hf", "hf://org/repo/file.gguf")),
-        ("https://host/file.gguf", Remote("https", "https://host/file.gguf")),
+        ("hf://org/repo/file.gguf", Hub("hf://org/repo/file.gguf")),
+        ("https://host/file.gguf", Address("https://host/file.gguf")),
     ],
 )
 def test_good_sources(text: str, source: Source) -> None:
@@ -31,7 +31,7 @@ def test_good_sources(text: str, source: Source) -> None:
         ("ftp://host/x", "there are paths, pypi://, hf:// and https://"),
         ("http://host/x", "is not a source"),
         ("file:///etc/passwd", "is not a source"),
-        ("https://", "is not a source"),
+        ("https://", "is not of the form https://HOST/PATH"),
         ("pypi://a/f", "PACKAGE==VERSION/FILE-IN-WHEEL"),
         ("pypi://a==1", "PACKAGE==VERSION/FILE-IN-WHEEL"),
         ("pypi://--index-url==1/f", "'--index-url' is not the name of a package"),
