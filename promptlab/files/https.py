@@ -210,6 +210,7 @@ class _SafeRedirects(urllib.request.HTTPRedirectHandler):
         self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
     ) -> urllib.request.Request | None:
         if not newurl.startswith("https://"):
+            fp.close()
             raise PullError(f"{_host(req.full_url)} leads to an address without https")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
