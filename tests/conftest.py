@@ -107,8 +107,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The user's folders, empty; nothing of the real ones is seen."""
-    for variable, folder in {"XDG_CACHE_HOME": "cache", "XDG_DATA_HOME": "data", "XDG_CONFIG_HOME": "config"}.items():
-        monkeypatch.setenv(variable, str(tmp_path / folder))
+    for folder in ("cache", "data", "config", "state"):
+        monkeypatch.setenv(f"XDG_{folder.upper()}_HOME", str(tmp_path / folder))
     for variable in [v for v in os.environ if v.startswith(("PROMPTLAB_", "GIT_"))]:
         monkeypatch.delenv(variable)
     return tmp_path

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 import string
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -24,7 +25,7 @@ from promptlab.core.events import Answered, EngineEvent, Failed, Failure, Ready,
 from promptlab.core.job import Mode, Model
 from promptlab.core.options import Options, draw_seed
 from promptlab.engine.backend import Question
-from promptlab.errors import PromptlabError
+from promptlab.errors import Interrupted, PromptlabError
 from promptlab.files.models import present, select_models
 
 SIZES = (1, 2, 4, 8, 16, 32)
@@ -93,15 +94,21 @@ def choose(lab: Lab, names: Sequence[str], mode: Mode | None) -> list[Model]:
 
 
 def bench(
-    lab: Lab, models: Sequence[Model], terms: Terms, tell: Tell, now: Callable[[], float] = time.monotonic
+    lab: Lab,
+    models: Sequence[Model],
+    terms: Terms,
+    tell: Tell,
+    now: Callable[[], float] = time.monotonic,
+    stop: threading.Event | None = None,
 ) -> Iterator[Benched]:
     """Measure models one after another, and give the numbers of each as soon as they are there.
 
-    A model that fails is a value with an error; the others go on. Takes the engine's events: not for use while a run
-    goes on.
+    A model that fails is a value with an error; the others go on. Once `stop` is set, that error is Interrupted, soon.
+    Takes the engine's events: not for use while a run goes on.
     """
+    stop = stop or threading.Event()
     for model in models:
-        yield _Session(lab, model, terms, tell, now).result()
+        yield _Session(lab, model, terms, tell, now, stop).result()
 
 
 class _Broken(Exception):
@@ -115,12 +122,15 @@ class _Broken(Exception):
 class _Session:
     """One model, while it is measured."""
 
-    def __init__(self, lab: Lab, model: Model, terms: Terms, tell: Tell, now: Callable[[], float]) -> None:
+    def __init__(
+        self, lab: Lab, model: Model, terms: Terms, tell: Tell, now: Callable[[], float], stop: threading.Event
+    ) -> None:
         self._lab = lab
         self._model = model
         self._terms = terms
         self._tell = tell
         self._now = now
+        self._stop = stop
         self._running: set[int] = set()
         self._read: list[float] = []
         """Rates of reading, by round."""
@@ -214,7 +224,12 @@ class _Session:
         return drawn, ends
 
     def _next(self) -> EngineEvent | None:
-        """The next event. Raises _Broken when it says that the model has failed, or one of its answers."""
+        """The next event. Raises _Broken when it says that the model has failed, or one of its answers.
+
+        Raises Interrupted once that is wanted.
+        """
+        if self._stop.is_set():
+            raise Interrupted(f"{self._model.name}: measuring was interrupted")
         event = self._lab.backend.next_event(POLL_S)
         if isinstance(event, Failed) and event.model == self._model.name:
             if event.seq in self._running:

@@ -1,4 +1,4 @@
-"""The history: search it, export from it, delete from it."""
+"""The history: search it, pin what is to stay at hand, export from it, delete from it."""
 
 from __future__ import annotations
 
@@ -6,28 +6,39 @@ import csv
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
 from promptlab.app.lab import Lab
 from promptlab.core import codec
+from promptlab.core.csvcell import harmless
 from promptlab.core.record import Record
 from promptlab.core.schema import shorten
 from promptlab.core.search import Hit, Search
 from promptlab.errors import NotFound, StoreError, UsageError
+from promptlab.files.writing import replacing
 
 COLUMNS = (
     *("id", "started_at", "prompt", "label", "hash", "commit", "model", "case", "sample", "seed", "mode"),
     *("inputs", "options", "output", "verdict", "error", "finish_reason", "prompt_tokens", "completion_tokens"),
 )
 """Of a CSV file."""
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""A spreadsheet takes a cell that begins with one of these for a formula."""
 TOGETHER = 500
 """Records that are looked up at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a search has found, for a list that shows it bit by bit."""
+
+    wanted: Search
+    ids: tuple[str, ...]
+    """All of it: what is pinned, then the rest, the newest first."""
+    hits: tuple[Hit, ...]
+    """The first ones."""
+    anything: bool
+    """Whether the history holds any record at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +58,33 @@ def search(lab: Lab, wanted: Search) -> list[Hit]:
 def chosen(lab: Lab, wanted: Search) -> list[str]:
     """The ids of the records that are wanted, the newest first. Raises UsageError and StoreError."""
     return lab.store.matching(wanted)
+
+
+def look(lab: Lab, wanted: Search, first: int) -> Found:
+    """Search, and look at the first ones that are found. Raises UsageError and StoreError."""
+    ids = tuple(lab.store.matching(wanted, pinned_first=True))
+    hits = tuple(lab.store.hits(ids[:first], wanted.text))
+    return Found(wanted, ids, hits, bool(ids) or bool(lab.store.recent(1)))
+
+
+def look_on(lab: Lab, wanted: Search, ids: Sequence[str]) -> tuple[Hit, ...]:
+    """Some more of what a search has found; what has been deleted since is left out. Raises UsageError, StoreError."""
+    return tuple(lab.store.hits(ids, wanted.text))
+
+
+def pin(lab: Lab, ids: Sequence[str]) -> bool:
+    """Pin records, or, where all of them are pinned, unpin them. Says whether they are pinned now. Raises StoreError.
+
+    A pin is a mark: what is pinned stands first, and nobody deletes it without being told.
+    """
+    pinned = not lab.store.pinned(ids) >= set(ids)
+    lab.store.pin(ids, pinned)
+    return pinned
+
+
+def pinned(lab: Lab, ids: Sequence[str]) -> int:
+    """How many of these records are pinned. Raises StoreError."""
+    return len(lab.store.pinned(ids))
 
 
 def named(lab: Lab, ids: Sequence[str]) -> list[str]:
@@ -70,34 +108,6 @@ def purge(lab: Lab) -> int:
     return lab.store.purge()
 
 
-# --- times -----------------------------------------------------------------------------------------------------------
-
-
-def since(text: str) -> str:
-    """The first moment of `2026-01-02` or `2026-01-02T03:04`, as a search takes it. Raises UsageError."""
-    return _moment(text, "--since")
-
-
-def until(text: str) -> str:
-    """The first moment after a day or a second, as a search takes it. Raises UsageError."""
-    return _moment(text, "--until") + "~"  # which comes after all that can follow in a time
-
-
-def _moment(text: str, option: str) -> str:
-    """A day or a second, UTC."""
-    try:
-        return date.fromisoformat(text).isoformat()
-    except ValueError:
-        pass
-    try:
-        moment = datetime.fromisoformat(text)
-        aware = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    except (ValueError, OverflowError):
-        hint = "A date is written 2026-01-31, a time 2026-01-31T18:30 (UTC)"
-        raise UsageError(f"{option}: {shorten(text)!r} is no date", hint=hint) from None
-    return aware.replace(tzinfo=None).isoformat(timespec="seconds")
-
-
 # --- export ----------------------------------------------------------------------------------------------------------
 
 
@@ -108,9 +118,21 @@ def export(lab: Lab, ids: Sequence[str], file: Path) -> Exported:
     """
     write = form(file)
     unreadable: list[str] = []
-    with _replacing(file) as stream:
+    with replacing(file) as stream:
         write(stream, _read(lab, ids, unreadable))
     return Exported(len(ids) - len(unreadable), tuple(unreadable))
+
+
+def export_new(lab: Lab, ids: Sequence[str], name: str) -> Exported:
+    """Write records to a file that is not there yet; `~` is the user's folder. Raises UsageError and StoreError."""
+    try:
+        file = Path(name).expanduser()
+        taken = os.path.lexists(file)
+    except (RuntimeError, OSError, ValueError):
+        raise UsageError(f"{shorten(name)!r} cannot be the name of a file") from None
+    if taken:
+        raise UsageError(f"{name} is there already", hint="Choose another name; nothing was written")
+    return export(lab, ids, file)
 
 
 Rows = Iterable[tuple[Record, str | None]]
@@ -174,22 +196,4 @@ def _cell(value: Any) -> Any:
     """A value as a cell that no spreadsheet takes for a formula: texts as they are, lists and mappings as JSON."""
     if value is None or type(value) in (int, float):
         return value
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return "'" + text if text.startswith(FORMULA) else text
-
-
-@contextmanager
-def _replacing(file: Path) -> Iterator[TextIO]:
-    """A file to write to, which takes the place of another once it is whole. Raises StoreError."""
-    temporary = file.with_name(f".{file.name[:100]}.{os.getpid()}")
-    try:
-        with temporary.open("x", encoding="utf-8", errors="replace", newline="") as stream:
-            try:
-                yield stream
-                stream.flush()
-                temporary.replace(file)
-            except BaseException:
-                temporary.unlink(missing_ok=True)
-                raise
-    except OSError as error:
-        raise StoreError(f"{file} cannot be written: {error.strerror or error}") from None
+    return harmless(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))

@@ -23,6 +23,7 @@ from promptlab.core.record import Record
 from promptlab.core.verdict import Check, Found, Verdict, Want
 
 BEST = "select-best"
+CODE = "python"
 JUDGED = ("llm-rubric", BEST)
 """Checks that a model decides."""
 UNJUDGED = Verdict("unscored", None)
@@ -71,6 +72,12 @@ class Judging:
         self._cancelled = True
         if self._measuring is not None:
             self._measuring.cancel()
+
+    def at_once(self, result: Result) -> Verdict | None:
+        """The verdict on an answer by itself; None where it takes code, a measurement, or the answers of others."""
+        kinds = {check.kind for check in self._cases[result.case].asserts}
+        slow = BEST in kinds or (CODE in kinds and self._run_code is not None)
+        return None if slow or any(True for _ in self._wants(result)) else self._verdict(result, {}, None)
 
     def judge(self, results: Sequence[Result], tell: Tell, readers: Sequence[str], columns: int) -> Judged:
         """Give each result its verdict. Each of the `readers`, models, also reads the answers of all the columns.

@@ -81,17 +81,18 @@ class Labs:
 
     def __init__(self, library: Path | None = None, make_backend: Callable[[], Backend] | None = None) -> None:
         self._library = library
-        self._shared = Switchboard(make_backend or _pool)
+        self.shared = Switchboard(make_backend or _pool)
+        """The engine."""
 
     @contextmanager
     def open(self) -> Iterator[Lab]:
         """Open one more. Raises NotFound when the library is none."""
-        with open_lab(self._library, self._shared.seat) as lab:
+        with open_lab(self._library, self.shared.seat) as lab:
             yield lab
 
     def close(self) -> None:
         """End the engine, after the labs."""
-        self._shared.close()
+        self.shared.close()
 
 
 def history_folder(root: Path) -> Path:

@@ -62,9 +62,17 @@ def list_models(lab: Lab) -> list[Listed]:
     return [Listed(**_listed(model)) for model in lab.models.values()]
 
 
+def list_entries(lab: Lab) -> list[Entry]:
+    """Everything about all of them. Raises SourceError."""
+    return [_entry(model) for model in lab.models.values()]
+
+
 def show_model(lab: Lab, name: str) -> Entry:
     """One entry. Raises NotFound and SourceError."""
-    model = one_model(lab, name)
+    return _entry(one_model(lab, name))
+
+
+def _entry(model: Model) -> Entry:
     return Entry(
         **_listed(model),
         sources=model.sources,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from promptlab.app.lab import history_folder
 from promptlab.files.paths import cache_dir, find_library, model_file, working_folder
+from promptlab.files.settings import settings_file
 from promptlab.files.store import FILE, FOLDER
 
 
@@ -21,6 +22,8 @@ class Places:
     """The database of records."""
     model_store: str
     cache: str
+    settings: str
+    """The user's own; it need not be there."""
 
 
 def places(library: Path | None) -> Places:
@@ -33,4 +36,5 @@ def places(library: Path | None) -> Places:
         history=str(history_folder(root) / FOLDER / FILE),
         model_store=str(model_file("").parent),
         cache=str(cache_dir()),
+        settings=str(settings_file()),
     )

@@ -8,7 +8,7 @@ batches them. Nothing is written to the history.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from promptlab.app.lab import Lab
@@ -74,10 +74,11 @@ def newest(lab: Lab, limit: int = EVERYTHING) -> list[str]:
     return [row.id for row in lab.store.recent(limit)]
 
 
-def replay(lab: Lab, ids: Sequence[str]) -> Iterator[Replayed]:
+def replay(lab: Lab, ids: Sequence[str], stopped: Callable[[], bool] = lambda: False) -> Iterator[Replayed]:
     """Ask records again, model by model, and give the verdict on each as soon as it is there.
 
-    Takes the engine's events: not for use while a run goes on. Raises StoreError and SourceError.
+    Ends early, without the verdicts that are not there yet, once `stopped` says so. Takes the engine's events: not for
+    use while a run goes on. Raises StoreError and SourceError.
     """
     setups: dict[Setup, list[str]] = {}
     for id in ids:  # a history may be larger than memory: only ids are kept, and records are read again when asked
@@ -93,7 +94,8 @@ def replay(lab: Lab, ids: Sequence[str]) -> Iterator[Replayed]:
         else:
             yield judge(record, {})
     for setup, same in setups.items():
-        yield from _Session(lab, setup, same).verdicts()
+        if not stopped():
+            yield from _Session(lab, setup, same, stopped).verdicts()
 
 
 # --- what can be said before anything is loaded ----------------------------------------------------------------------
@@ -207,9 +209,10 @@ class _Asked:
 class _Session:
     """The records of one setup, while they are asked again."""
 
-    def __init__(self, lab: Lab, setup: Setup, ids: Sequence[str]) -> None:
+    def __init__(self, lab: Lab, setup: Setup, ids: Sequence[str], stopped: Callable[[], bool]) -> None:
         self._lab = lab
         self._ids = ids
+        self._stopped = stopped
         self._model = _model(lab, setup)
         self._running: dict[int, _Asked] = {}
         self._over: deque[Replayed] = deque()
@@ -224,7 +227,7 @@ class _Session:
         try:
             # Nothing is asked before it is ready; where that fails, the records are gone through all the same.
             waiting = self._open_all(self._load())
-            while True:
+            while not self._stopped():
                 while len(self._running) < IN_FLIGHT and (asked := next(waiting, None)):
                     self._ask(*asked)
                 while self._over:
@@ -246,13 +249,14 @@ class _Session:
         except PromptlabError as error:
             self._dead = Failure.of(error)
             return None
-        while True:
+        while not self._stopped():
             match self._lab.backend.next_event(POLL_S):
                 case Ready(model=model) as ready if model == name:
                     return ready
                 case Failed(model=model, seq=None, failure=failure) if model == name:
                     self._dead = failure
                     return None
+        return None
 
     def _open_all(self, ready: Ready | None) -> Iterator[tuple[_Asked, Ready]]:
         """Read the records one after another; give their steps, or at once the verdict where there is nothing to ask.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,7 +15,7 @@ from promptlab.cli.pace import Pace
 from promptlab.cli.prompts import Models, Vars, complete
 from promptlab.cli.run import MAX_SAMPLES, Mode, pulled_for
 from promptlab.cli.state import lab
-from promptlab.errors import Exit, Interrupted, StoreError, UsageError
+from promptlab.errors import Exit, Interrupted, UsageError
 
 if TYPE_CHECKING:
     from promptlab.app.compare import Comparing, Request
@@ -88,13 +87,14 @@ def compare(
     """
     from promptlab.app.baseline import hold_against, keep, read, refuse_columns, refuse_place
     from promptlab.app.compare import Request
+    from promptlab.app.outputs import refuse_places
     from promptlab.cli.values import read_names, read_options, read_vars
     from promptlab.views.exports import format_of
 
     _exclude({"--json": json, "--jsonl": jsonl})
     _exclude({"--fresh": fresh, "--retry-errors": retry_errors})
     formats = {path: format_of(path) for path in output}
-    _refuse_places(output)
+    refuse_places(output)
     request = Request(
         prompts=tuple(dict.fromkeys(prompts)),
         cases=tuple(dict.fromkeys(cases)),
@@ -137,14 +137,6 @@ def compare(
 def _exclude(options: dict[str, bool]) -> None:
     if all(options.values()):
         raise UsageError(f"{' and '.join(options)} exclude each other")
-
-
-def _refuse_places(paths: Sequence[Path]) -> None:
-    """Say before anything runs that there can be no file there. Raises UsageError."""
-    for path in paths:
-        above = next((each for each in path.absolute().parents if each.exists()), None)
-        if path.is_dir() or (above is not None and not above.is_dir()):
-            raise UsageError(f"{path} cannot be written: {path if path.is_dir() else above} is in the way")
 
 
 def _ready(here: Lab, request: Request, pull: bool) -> Comparing:
@@ -199,20 +191,11 @@ def _print(found: Comparison, changes: Regressions | None, *, json: bool, jsonl:
 
 
 def _write(path: Path, kind: str, found: Comparison, changes: Regressions | None, request: Request) -> None:
-    """Write a file. Raises StoreError."""
-    from promptlab.views.exports import export
-    from promptlab.views.report import write_report
+    """Write a file. Raises UsageError and StoreError."""
+    from promptlab.app.outputs import write
+    from promptlab.views.outputs import document
 
-    if kind == "html":
-        made_at = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M")
-        text = write_report(found, title=f"{' and '.join(request.prompts)}", made_at=made_at)
-    else:
-        text = export(found, kind, regressions=changes)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8", newline="")
-    except OSError as error:
-        raise StoreError(f"{path} cannot be written: {error.strerror}") from None
+    write(path, document(found, kind, request.prompts, datetime.now().astimezone(), changes))
     say(f"written: {path}")
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from enum import StrEnum
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 from typer.core import TyperCommand
@@ -79,6 +80,7 @@ Limit = Annotated[
 ]
 Ids = Annotated[list[str], typer.Argument(metavar="ID", help="Ids from `runs list`, or how they begin.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Ask no question.")]
+Wanted: TypeAlias = "Search | None"
 
 
 class Words(TyperCommand):
@@ -107,13 +109,9 @@ def _words_last(args: Iterable[str], valued: set[str]) -> list[str]:
     return [*options, "--", *words] if words else options
 
 
-def search(
-    context: typer.Context,
-    text: Annotated[
-        list[str],
-        typer.Argument(metavar="TEXT", help='Words and "phrases" that must occur, and -words that must not.'),
-    ] = [],  # noqa: B006  (typer copies it)
-    model: Model = [],  # noqa: B006
+def _wanted(
+    text: Text = "",
+    model: Model = [],  # noqa: B006  (typer copies it)
     prompt: Prompt = [],  # noqa: B006
     version: Version = [],  # noqa: B006
     case: CaseId = [],  # noqa: B006
@@ -121,20 +119,83 @@ def search(
     error: Failed = None,
     since: Since = None,
     until: Until = None,
+    limit: Limit = None,
+) -> Wanted:
+    """What the filters say; None where they say nothing. Its parameters are the options of every command here."""
+    from promptlab.cli.values import read_names
+    from promptlab.core.search import Search, after_moment, both, first_moment, read_search
+
+    if named := [name for name in prompt if "@" in name]:
+        raise UsageError(f"--prompt takes a name; a version is --version {named[0]}")
+    options = Search(
+        models=read_names(model, "--model"),
+        prompts=tuple(prompt),
+        versions=tuple(version),
+        cases=tuple(case),
+        verdict=verdict.value if verdict else None,
+        failed=error,
+        since=None if since is None else first_moment(since, "--since"),
+        until=None if until is None else after_moment(until, "--until"),
+        limit=limit,
+    )
+    wanted = both(read_search(text), options)
+    return None if wanted == Search() else wanted
+
+
+def _filtered(*without: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the options of `_wanted`, all but some, in the place of its parameter `wanted`: it is handed what
+    they say.
+    """
+    options = [each for each in _parameters(_wanted) if each.name not in without]
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        def run(**given: Any) -> None:
+            said = {each.name: given.pop(each.name) for each in options}
+            command(**given, wanted=_wanted(**said))
+
+        parameters: list[inspect.Parameter] = []
+        for each in _parameters(command):
+            parameters += options if each.name == "wanted" else [each]
+        run.__name__, run.__doc__ = command.__name__, command.__doc__
+        run.__annotations__ = {each.name: each.annotation for each in parameters}
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # which is where typer looks
+        return run
+
+    return decorate
+
+
+def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    return [each.replace(kind=keyword) for each in inspect.signature(function, eval_str=True).parameters.values()]
+
+
+@_filtered("text", "limit")
+def search(
+    context: typer.Context,
+    text: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="TEXT",
+            help='Words and "phrases" that must occur, and -words that must not; filters such as verdict:fail.',
+        ),
+    ] = [],  # noqa: B006
+    wanted: Wanted = None,
     limit: Annotated[int, typer.Option("--limit", "-l", min=1, max=MOST, help="How many, the newest ones.")] = SHOWN,
     json: Json = False,
 ) -> None:
     """Search what was asked, put in and answered: all words must occur, the last one only with its beginning.
 
-    A phrase is in quotes that the shell leaves alone: '"old man" sea -fish'.
+    A phrase is in quotes that the shell leaves alone: '"old man" sea -fish'. Filters may stand among the words:
+    model: prompt: version: case: verdict: failed: pinned: since: until:
     """
     from promptlab.app.history import search
+    from promptlab.core.search import Search, both, read_search
 
-    wanted = _wanted(" ".join(text), model, prompt, version, case, verdict, error, since, until, None)
-    if wanted is None:
+    typed = both(read_search(" ".join(text)), wanted or Search())
+    if typed == Search():
         raise UsageError("say what to search for: some words, or a filter such as --model NAME")
     with lab(context) as here:
-        hits = search(here, replace(wanted, limit=limit + 1))
+        hits = search(here, replace(typed, limit=limit + 1))
     if json:
         print_json([{name: getattr(hit, name) for name in _SHOWN_FIELDS} for hit in hits[:limit]])
     elif hits:
@@ -145,6 +206,7 @@ def search(
         say(f"these are the newest {limit:,}; there are more (--limit)")
 
 
+@_filtered()
 def export(
     context: typer.Context,
     output: Annotated[
@@ -152,16 +214,7 @@ def export(
     ],
     ids: Ids = [],  # noqa: B006
     every: Annotated[bool, typer.Option("--all", help="Export every record.")] = False,
-    text: Text = "",
-    model: Model = [],  # noqa: B006
-    prompt: Prompt = [],  # noqa: B006
-    version: Version = [],  # noqa: B006
-    case: CaseId = [],  # noqa: B006
-    verdict: Judged = None,
-    error: Failed = None,
-    since: Since = None,
-    until: Until = None,
-    limit: Limit = None,
+    wanted: Wanted = None,
 ) -> None:
     """Write records to a file: .jsonl, a record a line; .json, a list of them; or .csv, the main things as a table.
 
@@ -171,7 +224,6 @@ def export(
     from promptlab.core.search import Search
 
     form(output)
-    wanted = _wanted(text, model, prompt, version, case, verdict, error, since, until, limit)
     if sum((bool(ids), every, wanted is not None)) != 1:
         raise UsageError("name some records, or say --all, or filter them, for example by --model NAME")
     with lab(context) as here:
@@ -185,19 +237,11 @@ def export(
         raise typer.Exit(Exit.ERROR)
 
 
+@_filtered()
 def delete(
     context: typer.Context,
     ids: Ids = [],  # noqa: B006
-    text: Text = "",
-    model: Model = [],  # noqa: B006
-    prompt: Prompt = [],  # noqa: B006
-    version: Version = [],  # noqa: B006
-    case: CaseId = [],  # noqa: B006
-    verdict: Judged = None,
-    error: Failed = None,
-    since: Since = None,
-    until: Until = None,
-    limit: Limit = None,
+    wanted: Wanted = None,
     yes: Yes = False,
 ) -> None:
     """Delete records, named or filtered, with the verdicts on them; nothing of their text is left in the files.
@@ -207,7 +251,6 @@ def delete(
     from promptlab.app.history import delete
     from promptlab.core.search import Search
 
-    wanted = _wanted(text, model, prompt, version, case, verdict, error, since, until, limit)
     if bool(ids) == (wanted is not None):
         hint = "`promptlab runs purge` deletes everything"
         raise UsageError("name some records, or filter them, for example by --model NAME", hint=hint)
@@ -215,7 +258,7 @@ def delete(
         found = _selected(here, ids, wanted or Search())
         if not found:
             say("nothing was found, and nothing deleted")
-        elif ids or _sure(f"delete {_records(len(found))} for good", yes):
+        elif ids or _sure(f"delete {_counted(here, found)} for good", yes):
             say(f"{_records(delete(here, found))} deleted")
 
 
@@ -225,44 +268,16 @@ def purge(context: typer.Context, yes: Yes = False) -> None:
     from promptlab.core.search import Search
 
     with lab(context) as here:
-        count = len(chosen(here, Search()))
-        if _sure(f"delete the whole history, {_records(count)}, for good", yes):
+        if _sure(f"delete the whole history, {_counted(here, chosen(here, Search()))}, for good", yes):
             say(f"{_records(purge(here))} deleted; the history is empty")
 
 
-def _wanted(
-    text: str,
-    model: Sequence[str],
-    prompt: Sequence[str],
-    version: Sequence[str],
-    case: Sequence[str],
-    verdict: Verdict | None,
-    error: bool | None,
-    since: str | None,
-    until: str | None,
-    limit: int | None,
-) -> Search | None:
-    """What the filters say; None where they say nothing."""
-    from promptlab.app.history import since as first
-    from promptlab.app.history import until as last
-    from promptlab.cli.values import read_names
-    from promptlab.core.search import Search
+def _counted(here: Lab, ids: Sequence[str]) -> str:
+    """How many there are, and how many of them somebody wanted to keep at hand."""
+    from promptlab.app.history import pinned
 
-    if named := [name for name in prompt if "@" in name]:
-        raise UsageError(f"--prompt takes a name; a version is --version {named[0]}")
-    wanted = Search(
-        text=text.strip(),
-        models=read_names(model, "--model"),
-        prompts=tuple(prompt),
-        versions=tuple(version),
-        cases=tuple(case),
-        verdict=verdict.value if verdict else None,
-        failed=error,
-        since=None if since is None else first(since),
-        until=None if until is None else last(until),
-        limit=limit,
-    )
-    return None if wanted == Search() else wanted
+    count = pinned(here, ids)
+    return _records(len(ids)) + (f" ({count:,} of them pinned)" if count else "")
 
 
 def _selected(here: Lab, ids: Sequence[str], wanted: Search) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from promptlab import __version__
-from promptlab.cli import bench, cases, compare, doctor, init, models, paths, prompts, run, runs, score
+from promptlab.cli import bench, cases, compare, doctor, init, models, paths, prompts, run, runs, score, serve
 from promptlab.cli.output import drop, open_closed_streams, say, use_lenient_streams
 from promptlab.cli.state import Playground, State, state
 from promptlab.errors import Exit, PromptlabError
@@ -38,6 +38,7 @@ app.add_typer(runs.app, name="runs")
 app.command("bench")(bench.bench)
 app.command("init")(init.init)
 app.command("doctor")(doctor.doctor)
+app.command("serve")(serve.serve)
 app.command("paths")(paths.paths)
 
 

@@ -7,6 +7,7 @@ import time
 from types import TracebackType
 
 from promptlab.cli.output import console, say
+from promptlab.core.pace import Count, duration
 
 EVERY_S = 10.0
 """Between two lines where standard error is not a terminal."""
@@ -17,13 +18,10 @@ class Pace:
 
     def __init__(self, what: str, total: int) -> None:
         """`what` is counted: `answers`."""
-        self.done = 0
         self._what = what
-        self._total = total
-        self._free = 0
-        """Of what is done, what took no time."""
         self._note = ""
-        self._began = self._said = time.monotonic()
+        self._said = time.monotonic()
+        self._count = Count(total, self._said)
         self._status = console(stderr=True).status("") if sys.stderr.isatty() else None
 
     def __enter__(self) -> Pace:
@@ -45,15 +43,14 @@ class Pace:
 
     def count(self, *, free: bool = False) -> None:
         """One more is done; `free` when it took no time, and says nothing about how long the others will take."""
-        if self.done == self._free and not free:
+        if self._count.done == self._count.free and not free:
             self._note = ""
-        self.done += 1
-        self._free += free
+        self._count.one(free=free)
         self._show()
 
     def at(self, done: int, total: int) -> None:
         """So many are done."""
-        self.done, self._total = done, total
+        self._count.done, self._count.total = done, total
         self._show()
 
     def _show(self) -> None:
@@ -69,21 +66,10 @@ class Pace:
         """All that there is to say, in a line."""
         from promptlab.core.text import sanitize_line
 
-        parts = [f"{self.done:,} of {self._total:,} {self._what}"]
-        if self._free:
-            parts.append(f"{self._free:,} from the history")
-        if (left := self.left()) is not None and self.done < self._total:
+        count = self._count
+        parts = [f"{count.done:,} of {count.total:,} {self._what}"]
+        if count.free:
+            parts.append(f"{count.free:,} from the history")
+        if (left := count.left(time.monotonic())) is not None and count.done < count.total:
             parts.append(f"about {duration(left)} left")
         return " · ".join([*parts, sanitize_line(self._note)] if self._note else parts)
-
-    def left(self) -> float | None:
-        """Seconds that the rest will take, if it goes on like this; None before anything is known about that."""
-        paid = self.done - self._free
-        return (time.monotonic() - self._began) / paid * (self._total - self.done) if paid else None
-
-
-def duration(seconds: float) -> str:
-    """A time for a reader: `40 s`, `12 min`, `3.5 h`."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -22,10 +21,11 @@ def read_vars(pairs: Iterable[str]) -> dict[str, Typed]:
     Raises InputError.
     """
     from promptlab.app.run import Typed
+    from promptlab.core.typed import pairs as split
 
     values: dict[str, Typed] = {}
     stdin_for = None
-    for name, text in _split(pairs, "--var", InputError):
+    for name, text in split(pairs, "--var", InputError):
         if text == "-":
             if stdin_for:
                 raise InputError(f"standard input can be read only once, and {stdin_for} has it")
@@ -43,7 +43,10 @@ def read_texts(texts: Sequence[str]) -> list[str]:
 
 def read_options(pairs: Iterable[str], seed: int | None) -> dict[str, Any]:
     """Read `name=value`; a value is JSON where it can be read as that, otherwise text. Raises OptionError."""
-    options = {name: _json_or_text(text) for name, text in _split(pairs, "-o", OptionError)}
+    from promptlab.core.typed import json_or_text
+    from promptlab.core.typed import pairs as split
+
+    options = {name: json_or_text(text) for name, text in split(pairs, "-o", OptionError)}
     if seed is not None:
         if "seed" in options:
             raise OptionError("the seed is given twice: by --seed and by -o seed=")
@@ -57,28 +60,6 @@ def read_names(texts: Iterable[str], option: str) -> tuple[str, ...]:
     if not all(names):
         raise UsageError(f"{option}: a name is empty")
     return tuple(dict.fromkeys(names))
-
-
-def _split(pairs: Iterable[str], option: str, error: type[UsageError]) -> list[tuple[str, str]]:
-    from promptlab.core.schema import shorten
-
-    found: dict[str, str] = {}
-    for pair in pairs:
-        name, equals, text = pair.partition("=")
-        name = name.strip()
-        if not equals or not name:
-            raise error(f"{option} wants NAME=VALUE; got {shorten(pair)!r}")
-        if name in found:
-            raise error(f"{option}: {shorten(name)!r} is given twice")
-        found[name] = text
-    return list(found.items())
-
-
-def _json_or_text(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return text
 
 
 def _text(what: str, text: str) -> str:

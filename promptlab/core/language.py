@@ -99,13 +99,14 @@ class Language(jinja2.ext.Extension):
         return nodes.ExprStmt(self.call_method(method, arguments, lineno=line), lineno=line)
 
     def _role_tag(self, parser: Parser, role: str, line: int) -> list[nodes.Node]:
+        verbatim = parser.stream.skip_if("name:verbatim")
         # Not a call block, in which `caller`, `varargs` and `kwargs` would no longer be those of a macro around it.
         body = parser.parse_statements((f"name:end{role}",), drop_needle=True)
         content = parser.free_identifier(line)
         return [
             self._statement("_begin", [nodes.Const(role)], line),
             nodes.AssignBlock(content, None, body, lineno=line),
-            self._statement("_end", [content], line),
+            self._statement("_end", [content, nodes.Const(verbatim)], line),
         ]
 
     def _generate_tag(self, parser: Parser, line: int) -> nodes.Node:
@@ -149,11 +150,11 @@ class Language(jinja2.ext.Extension):
         tape.settle()
         tape.role = role
 
-    def _end(self, content: str) -> None:
+    def _end(self, content: str, verbatim: bool) -> None:
         tape = TAPE.get()
         assert tape.role is not None
         tape.reel.count(content)
-        tape.say(tape.role, str(content).strip())
+        tape.say(tape.role, str(content) if verbatim else str(content).strip())
         tape.role = None
 
     def _generate(self, name: str, options: dict[str, Any], last: bool) -> None:

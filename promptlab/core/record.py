@@ -142,6 +142,8 @@ class Cell:
     """The chat template in use."""
     record: Record | None = None
     """Once it is done."""
+    cached: bool = False
+    """It was answered before: the record is from the history."""
 
     @property
     def text(self) -> str:
@@ -152,11 +154,11 @@ class Cell:
 def fold(cell: Cell, event: Event) -> Cell:
     """Take one event into a cell; events of other jobs, models and sequences leave it as it is."""
     match event:
-        case Finished(job=job, record=record) if job == cell.job.id:
+        case Finished(job=job, record=record, cached=cached) if job == cell.job.id:
             status: Status = "done"
             if record.error:
                 status = "cancelled" if record.error.type == "Cancelled" else "failed"
-            return replace(cell, status=status, record=record, steps=record.steps, seq=None)
+            return replace(cell, status=status, record=record, steps=record.steps, seq=None, cached=cached)
         case Loading(model=model, fraction=fraction) if model == cell.job.model.name and cell.status in (
             "waiting",
             "loading",

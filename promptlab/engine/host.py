@@ -28,6 +28,8 @@ from promptlab.errors import EngineError
 
 WAIT_S = 0.1
 """How long a connection waits for an event before it looks whether it is to end."""
+END_S = 5.0
+"""How long to wait for a connection to notice that it has been ended."""
 AT_ONCE = 256
 """Events that are written together, when so many are there."""
 
@@ -87,7 +89,7 @@ class Host:
                     return
                 connection = _Connection(peer, self, self._shared, self._numbers)
                 self._connections.add(connection)
-            connection.start()
+                connection.start()
 
 
 class _Connection:
@@ -109,8 +111,8 @@ class _Connection:
 
     def start(self) -> None:
         """Begin to listen."""
+        self._writer.start()  # first, because the reader waits for it at its end
         self._reader.start()
-        self._writer.start()
 
     def end(self) -> None:
         """Hang up."""
@@ -119,8 +121,8 @@ class _Connection:
             self._socket.shutdown(socket.SHUT_RDWR)
 
     def join(self) -> None:
-        """Wait until both threads have ended."""
-        self._reader.join()
+        """Wait until both threads have ended; but not for ever, should the engine hang."""
+        self._reader.join(END_S)
 
     def _read(self) -> None:
         try:

@@ -131,9 +131,17 @@ def read_cases(path: Path, label: str, root: Path) -> CaseSet:
     """
     if path.suffix not in FORMATS:
         raise SourceError([Problem(label, 0, 0, f"is not a case file: their names end in {', '.join(FORMATS)}")])
-    text = read_inside(path, root, MAX_BYTES, label)
-    draft = FORMATS[path.suffix](text, label)
-    return _Reading(draft, References(path, label, root)).case_set(path.stem)
+    return parse_cases(read_text(path, label, root), path, label, root)
+
+
+def read_text(path: Path, label: str, root: Path) -> str:
+    """The text of a case file that lies below `root`. Raises SourceError."""
+    return read_inside(path, root, MAX_BYTES, label)
+
+
+def parse_cases(text: str, path: Path, label: str, root: Path) -> CaseSet:
+    """Read what the case file at `path` says, or would say. Raises SourceError with every problem found."""
+    return _Reading(FORMATS[path.suffix](text, label), References(path, label, root)).case_set(path.stem)
 
 
 class _Reading:

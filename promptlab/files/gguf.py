@@ -5,6 +5,7 @@ The file may be anybody's. What is read of it is bounded: in bytes, in values, i
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ MAX_KEPT = 64
 """Keys that are kept: an architecture has not nearly as many."""
 MAX_NUMBER = 1 << 31
 """For heads, lengths and the like: far beyond any model."""
+MAX_DIMENSIONS = 8
+MAX_PARAMETERS = 10**15
 _HEADER = struct.Struct("<4sIQQ")  # magic, version, number of tensors, number of keys
 _OTHERS = (
     (b"<!doctype html", "it is a web page"),
@@ -53,10 +56,11 @@ def check_header(path: Path) -> None:
     except OSError as error:
         raise EngineError(f"{path}: cannot be read: {error.strerror}") from None
     if reason := _reason(start):
-        raise _unusable(path, reason)
+        raise unusable(path, reason)
 
 
-def _unusable(path: Path, reason: str) -> EngineError:
+def unusable(path: Path, reason: str) -> EngineError:
+    """The error that says why a file cannot be used, and what to do."""
     hint = "`promptlab models verify` compares it with its hash"
     return EngineError(f"{path}: is not a usable GGUF file: {reason}", hint=hint)
 
@@ -116,14 +120,14 @@ def read_shape(path: Path) -> Shape:
     try:
         with path.open("rb", buffering=1 << 18) as file:
             size = path.stat().st_size
-            return _shape(_Metadata(file, size).read(), size)
+            return shape_of(Metadata(file, size).read(), size)
     except OSError as error:
         raise EngineError(f"{path}: cannot be read: {error.strerror}") from None
-    except _Broken as error:
-        raise _unusable(path, str(error)) from None
+    except Broken as error:
+        raise unusable(path, str(error)) from None
 
 
-_ARCHITECTURE = "general.architecture"
+ARCHITECTURE = "general.architecture"
 _TOKENS = "tokenizer.ggml.tokens"
 _KEPT = frozenset(
     {
@@ -145,28 +149,40 @@ _WHOLE = frozenset({0, 1, 2, 3, 4, 5, 10, 11})
 _STRING, _ARRAY = 8, 9
 _U32, _U64 = _FORMATS[4], _FORMATS[10]
 
-_Value = str | tuple[int, ...]
+Value = str | tuple[int, ...]
 """Numbers, one or several, or a text."""
 
 
-class _Broken(Exception):
+class Broken(Exception):
     """The metadata cannot be read; says why."""
 
 
-class _Metadata:
+class Metadata:
     """Goes through the keys and values of an open file once, and keeps the few that are wanted."""
 
-    def __init__(self, file: BinaryIO, size: int) -> None:
+    def __init__(
+        self,
+        file: BinaryIO,
+        size: int,
+        texts: Mapping[str, int] | None = None,
+        numbers: frozenset[str] = frozenset(),
+    ) -> None:
+        """`texts` are keys of texts that are wanted too, each with how many bytes of it are kept; `numbers` are keys of
+        whole numbers.
+        """
+        self._texts = texts or {}
+        self._numbers_too = numbers
+        self._tensors = 0
         self._file = file
         self._left = min(size, MAX_METADATA)
         self._whole = size <= MAX_METADATA
         self._values = MAX_VALUES
         self._key = ""
 
-    def read(self) -> dict[str, _Value]:
-        """The values that are wanted, by their keys. Raises _Broken."""
-        _, _, _, keys = _HEADER.unpack(self._bytes(_HEADER.size))
-        found: dict[str, _Value] = {}
+    def read(self) -> dict[str, Value]:
+        """The values that are wanted, by their keys. Raises Broken."""
+        _, _, self._tensors, keys = _HEADER.unpack(self._bytes(_HEADER.size))
+        found: dict[str, Value] = {}
         for _ in range(keys):
             self._count(16)  # it takes about as long as so many texts
             self._key = self._text(MAX_NAME)
@@ -174,34 +190,51 @@ class _Metadata:
             if (value := self._value(kind)) is None:
                 continue
             if self._key in found:
-                raise _Broken(f"its key {self._shown} stands twice")
+                raise Broken(f"its key {self._shown} stands twice")
             if len(found) == MAX_KEPT:
-                raise _Broken(f"its metadata describe more than one model, up to {self._shown}")
+                raise Broken(f"its metadata describe more than one model, up to {self._shown}")
             found[self._key] = value
         return found
 
-    def _value(self, kind: int) -> _Value | None:
+    def parameters(self) -> int:
+        """How many numbers the tensors hold, which are listed after the metadata. Raises Broken."""
+        total = 0
+        for _ in range(self._tensors):
+            self._count(4)
+            self._key = self._text(MAX_NAME)
+            (dimensions,) = _U32.unpack(self._bytes(4))
+            if dimensions > MAX_DIMENSIONS:
+                raise Broken(f"its tensor {self._shown} has {dimensions:,} dimensions")
+            total += math.prod(struct.unpack(f"<{dimensions}Q", self._bytes(8 * dimensions)))
+            self._skip(12)  # its type, and where it begins
+        if total > MAX_PARAMETERS:
+            raise Broken(f"it claims {total:.1e} parameters")
+        return total
+
+    def _value(self, kind: int) -> Value | None:
         """Read the value of a key, or step over it where it is not wanted."""
-        wanted = self._key.partition(".")[2] in _KEPT
+        wanted = self._key.partition(".")[2] in _KEPT or self._key in self._numbers_too
         if kind == _STRING:
-            if self._key == _ARCHITECTURE:
+            if self._key in self._texts:
+                return self._beginning(self._texts[self._key])
+            if self._key == ARCHITECTURE:
                 return self._text(64)
             self._skip(self._length())
         elif kind == _ARRAY:
             return self._array(wanted)
         elif kind not in _FORMATS:
-            raise _Broken(f"its key {self._shown} has a value of the unknown type {kind}")
+            raise Broken(f"its key {self._shown} has a value of the unknown type {kind}")
         elif wanted:
             return self._numbers(kind, 1)
         else:
             self._skip(_FORMATS[kind].size)
         return None
 
-    def _array(self, wanted: bool) -> _Value | None:
+    def _array(self, wanted: bool) -> Value | None:
         (kind,) = _U32.unpack(self._bytes(4))
         count = self._length()
         if kind != _STRING and kind not in _FORMATS:  # an array of arrays llama.cpp does not read either
-            raise _Broken(f"its key {self._shown} is a list of values of the unknown type {kind}")
+            raise Broken(f"its key {self._shown} is a list of values of the unknown type {kind}")
         if wanted:
             return self._numbers(kind, count)
         if kind == _STRING:
@@ -212,18 +245,25 @@ class _Metadata:
 
     def _numbers(self, kind: int, count: int) -> tuple[int, ...]:
         if kind not in _WHOLE or not 0 < count <= MAX_LAYERS:
-            raise _Broken(f"its {self._shown} is neither a whole number nor up to {MAX_LAYERS:,} of them")
+            raise Broken(f"its {self._shown} is neither a whole number nor up to {MAX_LAYERS:,} of them")
         data = self._bytes(count * _FORMATS[kind].size)
         values = struct.unpack(f"<{count}{_NUMBERS[kind]}", data)
         if not all(0 <= value <= MAX_NUMBER for value in values):
-            raise _Broken(f"its {self._shown} is beyond all measure: {max(values, key=abs):,}")
+            raise Broken(f"its {self._shown} is beyond all measure: {max(values, key=abs):,}")
         return values
 
     def _text(self, longest: int) -> str:
         length = self._length()
         if length > longest:
-            raise _Broken(f"it holds a name of {length:,} bytes")
+            raise Broken(f"it holds a name of {length:,} bytes")
         return self._bytes(length).decode("utf-8", "replace")
+
+    def _beginning(self, longest: int) -> str:
+        length = self._length()
+        kept = min(length, longest)
+        text = self._bytes(kept).decode("utf-8", "replace")
+        self._skip(length - kept)
+        return text
 
     @property
     def _shown(self) -> str:
@@ -269,18 +309,19 @@ class _Metadata:
     def _count(self, count: int) -> None:
         self._values -= count
         if self._values < 0:
-            raise _Broken(f"its metadata hold more than {MAX_VALUES:,} values")
+            raise Broken(f"its metadata hold more than {MAX_VALUES:,} values")
 
-    def _ended(self) -> _Broken:
+    def _ended(self) -> Broken:
         if self._whole:
-            return _Broken("it ends in the middle of its metadata")
-        return _Broken(f"its metadata are larger than {MAX_METADATA:,} bytes")
+            return Broken("it ends in the middle of its metadata")
+        return Broken(f"its metadata are larger than {MAX_METADATA:,} bytes")
 
 
-def _shape(found: Mapping[str, _Value], size: int) -> Shape:
-    architecture = found.get(_ARCHITECTURE)
+def shape_of(found: Mapping[str, Value], size: int) -> Shape:
+    """Take what the plan needs out of the values that were found. Raises Broken."""
+    architecture = found.get(ARCHITECTURE)
     if not isinstance(architecture, str) or not architecture:
-        raise _Broken("it names no architecture")
+        raise Broken("it names no architecture")
 
     def numbers(name: str) -> tuple[int, ...] | None:
         value = found.get(f"{architecture}.{name}")
@@ -292,7 +333,7 @@ def _shape(found: Mapping[str, _Value], size: int) -> Shape:
 
     layers = number("block_count")
     if layers is None or layers > MAX_LAYERS:
-        raise _Broken(f"it does not say that it has layers, up to {MAX_LAYERS:,} of them")
+        raise Broken(f"it does not say that it has layers, up to {MAX_LAYERS:,} of them")
     embedding = number("embedding_length") or 0
     heads = numbers("attention.head_count") or (0,)
     # As llama.cpp: of a layer that has heads. A model without attention has none, and no cache of this kind.

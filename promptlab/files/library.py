@@ -13,7 +13,7 @@ from promptlab.core.schema import shorten
 from promptlab.errors import NotFound, Problem, PromptlabError, SourceError, UsageError
 from promptlab.files.closure import References, find
 from promptlab.files.folder import Folder
-from promptlab.files.versions import Logged, Versions
+from promptlab.files.versions import Logged, Tag, Versions
 from promptlab.sandbox import Sandbox
 
 _MISNAMED = "is not taken for a prompt: a name has letters, digits and `_ . -`, and begins with a letter or digit"
@@ -70,17 +70,28 @@ class Library:
         name, at, version = reference.partition("@")
         return self.versions.load(name, version) if at else self._working_copy(name)
 
+    def text(self, name: str) -> tuple[str, str]:
+        """The path of a prompt's file, below prompts/, and its text. Raises NotFound and SourceError."""
+        found = find(name, self.disk.read)
+        if found is None:
+            raise NotFound(f"there is no prompt {shorten(name)!r} in {self.folder}", hint=self._resembling(name))
+        return found
+
     def log(self, name: str) -> list[Logged]:
         """All versions of a prompt, the newest first. Raises NotFound, and UsageError where they cannot be counted."""
         return self.versions.log(name)
 
+    def tags(self) -> list[Tag]:
+        """The tags of the repository, the newest first. Raises UsageError where there is none."""
+        return self.versions.tags()
+
     def check(self, name: str) -> list[Finding]:
         """Say everything that is wrong with a prompt as it lies on the disk. Raises NotFound."""
         try:
-            file, text = self._file(name)
+            file, text = self.text(name)
         except SourceError as error:
             return _findings(error.problems)
-        return self._check(file, text)
+        return self.check_text(file, text)
 
     def check_partials(self) -> list[Finding]:
         """Say what is wrong with partials by themselves, and which files are no prompts for their names.
@@ -94,10 +105,11 @@ class Library:
             except SourceError as error:
                 found += _findings(error.problems)
             else:
-                found += self._check(file, text)
+                found += self.check_text(file, text)
         return found
 
-    def _check(self, file: str, text: str) -> list[Finding]:
+    def check_text(self, file: str, text: str) -> list[Finding]:
+        """Say everything that would be wrong with a file, by its path below prompts/, were this its text."""
         files, problems = self.references.gather(file, text, self.disk.read)
         try:
             return [*_findings(problems), *self.references.sandbox.check(file, files)]
@@ -111,15 +123,8 @@ class Library:
         return self.versions.place(prompt.with_partials(used))
 
     def _read(self, name: str) -> Prompt:
-        file, text = self._file(name)
+        file, text = self.text(name)
         return parse_file(text, file)
-
-    def _file(self, name: str) -> tuple[str, str]:
-        """The path of a prompt's file, below prompts/, and its text."""
-        found = find(name, self.disk.read)
-        if found is None:
-            raise NotFound(f"there is no prompt {shorten(name)!r} in {self.folder}", hint=self._resembling(name))
-        return found
 
     def _entry(self, name: str) -> Entry:
         try:

@@ -22,6 +22,16 @@ def data_dir() -> Path:
     return platformdirs.user_data_path(APP, appauthor=False)
 
 
+def state_dir() -> Path:
+    """The folder for what nobody misses for long: where one has left off. XDG_STATE_HOME moves it."""
+    return platformdirs.user_state_path(APP, appauthor=False)
+
+
+def config_dir() -> Path:
+    """The folder for what the user has set. XDG_CONFIG_HOME moves it."""
+    return platformdirs.user_config_path(APP, appauthor=False)
+
+
 def model_file(sha256: str) -> Path:
     """Where the weights with this hash lie once they are pulled."""
     return cache_dir() / "models" / f"{sha256}.gguf"

@@ -40,6 +40,7 @@ _WORDS = (
     "INSERT INTO words (words) VALUES ('rebuild')",
     "DELETE FROM stale",
 )
+_PINNED = "f.record IN (SELECT record FROM pins)"
 _NEWEST = "(SELECT outcome FROM verdicts v WHERE v.record = f.record ORDER BY v.at DESC LIMIT 1)"
 
 
@@ -139,7 +140,7 @@ def remove(connection: sqlite3.Connection, ids: Sequence[str]) -> int:
             old = f"SELECT 'delete', number, output, inputs, prompt FROM texts WHERE number IN {chosen}"
             connection.execute(f"INSERT INTO words (words, rowid, output, inputs, prompt) {old}", some)
         connection.execute(f"DELETE FROM texts WHERE number IN {chosen}", some)
-        for table in ("facts", "verdicts"):
+        for table in ("facts", "verdicts", "pins"):
             connection.execute(f"DELETE FROM {table} WHERE record IN ({marks(len(some))})", some)
         count += connection.execute(f"DELETE FROM records WHERE id IN ({marks(len(some))})", some).rowcount
     if indexed:
@@ -152,7 +153,7 @@ def remove_all(connection: sqlite3.Connection) -> int:
     """Delete everything. Returns how many records there were. Raises StoreError."""
     _changeable(connection)
     count = connection.execute("SELECT count(*) FROM records").fetchone()[0]
-    for table in ("texts", "facts", "verdicts", "measurements", "records"):
+    for table in ("texts", "facts", "verdicts", "pins", "measurements", "records"):
         connection.execute(f"DELETE FROM {table}")
     _fall_behind(connection)
     refresh(connection)
@@ -208,28 +209,43 @@ def usable(connection: sqlite3.Connection) -> bool:
 # --- searching -------------------------------------------------------------------------------------------------------
 
 
-def matching(connection: sqlite3.Connection, wanted: Search) -> list[str]:
-    """The ids of the records that are wanted, the newest first."""
-    return _matching(connection, wanted, read_query(storable(wanted.text)), usable(connection))
+def matching(connection: sqlite3.Connection, wanted: Search, *, pinned_first: bool = False) -> list[str]:
+    """The ids of the records that are wanted, the newest first; with `pinned_first` behind all that are pinned."""
+    ids = _matching(connection, wanted, read_query(storable(wanted.text)), usable(connection))
+    if not pinned_first:
+        return ids
+    pinned = {record for (record,) in connection.execute("SELECT record FROM pins")}
+    # Not in the query: there it would sort all of them instead of reading an index, which takes three times as long.
+    return [*(id for id in ids if id in pinned), *(id for id in ids if id not in pinned)] if pinned else ids
 
 
 def find(connection: sqlite3.Connection, wanted: Search) -> list[Hit]:
     """The records that are wanted, the newest first, with the place where the text was found."""
     terms = read_query(storable(wanted.text))
     indexed = usable(connection)
+    return _hits(connection, _matching(connection, wanted, terms, indexed), terms, indexed)
+
+
+def hits(connection: sqlite3.Connection, ids: Sequence[str], text: str) -> list[Hit]:
+    """These records, in their order, as far as they are there, each with the place where the text stands."""
+    return _hits(connection, ids, read_query(storable(text)), usable(connection))
+
+
+def _hits(connection: sqlite3.Connection, ids: Sequence[str], terms: Sequence[Term], indexed: bool) -> list[Hit]:
     patterns = [pattern(term, anywhere=not indexed) for term in terms if not term.without]
     found: dict[str, Hit] = {}
-    ids = _matching(connection, wanted, terms, indexed)
     for some in parts(ids):
         query = (
-            f"SELECT f.record, f.prompt, f.label, f.model, f.started_at, f.case_id, {_NEWEST}, r.error,"
-            f" {'t.output, t.prompt, t.inputs' if patterns else 'r.output_start'}"
+            f"SELECT f.record, f.prompt, f.label, f.model, f.started_at, f.case_id, {_NEWEST}, r.error, {_PINNED},"
+            f" r.sample, {'t.output, t.prompt, t.inputs' if patterns else 'r.output_start'}"
             " FROM facts f JOIN records r ON r.id = f.record JOIN texts t ON t.number = f.number"
             f" WHERE f.record IN ({marks(len(some))})"
         )
-        for id, prompt, label, model, started_at, case, verdict, error, *texts in connection.execute(query, some):
+        for id, prompt, label, model, started_at, case, verdict, error, pinned, sample, *texts in connection.execute(
+            query, some
+        ):
             pieces = excerpt(texts, patterns)
-            found[id] = Hit(id, prompt, label, model, started_at, case, verdict, error, pieces)
+            found[id] = Hit(id, prompt, label, model, started_at, case, verdict, error, pieces, bool(pinned), sample)
     return [found[id] for id in ids if id in found]
 
 
@@ -278,6 +294,8 @@ def _conditions(wanted: Search) -> Iterator[tuple[str, list[Any]]]:
         yield f"{_NEWEST} = ?", [wanted.verdict]
     if wanted.failed is not None:
         yield "f.failed = ?", [wanted.failed]
+    if wanted.pinned is not None:
+        yield _PINNED if wanted.pinned else f"NOT {_PINNED}", []
     if wanted.since is not None:
         yield "f.started_at >= ?", [wanted.since]
     if wanted.until is not None:

@@ -186,10 +186,46 @@ class Store:
         with self._lock, _errors(self.path):
             return search.find(self._connection, wanted) if self._connection else []
 
-    def matching(self, wanted: Search) -> list[str]:
-        """The ids of the records that are wanted, the newest first. Raises UsageError and StoreError."""
+    def matching(self, wanted: Search, *, pinned_first: bool = False) -> list[str]:
+        """The ids of the records that are wanted, the newest first; with `pinned_first` behind all that are pinned.
+
+        Raises UsageError and StoreError.
+        """
         with self._lock, _errors(self.path):
-            return search.matching(self._connection, wanted) if self._connection else []
+            return search.matching(self._connection, wanted, pinned_first=pinned_first) if self._connection else []
+
+    def hits(self, ids: Sequence[str], text: str = "") -> list[Hit]:
+        """These records as a search for `text` shows them, in their order; those that are gone are left out.
+
+        Raises UsageError and StoreError.
+        """
+        with self._lock, _errors(self.path):
+            return search.hits(self._connection, ids, text) if self._connection else []
+
+    def pin(self, ids: Sequence[str], pinned: bool = True) -> None:
+        """Keep records at hand, or no longer. What is no record stays none. Raises StoreError."""
+        with self._writing() as connection:
+            for some in parts(ids):
+                those = f"WHERE record IN ({marks(len(some))})"
+                change = f"INSERT OR IGNORE INTO pins SELECT record FROM facts {those}"
+                connection.execute(change if pinned else f"DELETE FROM pins {those}", some)
+
+    def pinned(self, ids: Sequence[str]) -> set[str]:
+        """Which of these records are pinned. Raises StoreError."""
+        rows = (self._ask(f"SELECT record FROM pins WHERE record IN ({marks(len(s))})", *s) for s in parts(ids))
+        return {record for some in rows for (record,) in some}
+
+    def alike(self, record: Record, since: str, until: str) -> list[str]:
+        """The ids of records like this one that started within a time, the oldest first: of its prompt and case, and
+        with inputs that read the same. Raises StoreError.
+        """
+        query = (
+            "SELECT f.record FROM facts f JOIN texts t ON t.number = f.number WHERE f.prompt = ? AND f.case_id IS ?"
+            " AND f.started_at >= ? AND f.started_at <= ? AND t.inputs = ? ORDER BY f.started_at, f.record"
+        )
+        case = None if record.case is None else storable(record.case)
+        values = (storable(record.prompt.name), case, since, until, search.texts_of(record)[1])
+        return [id for (id,) in self._ask(query, *values)]
 
     def verdicts(self, ids: Sequence[str]) -> dict[str, str]:
         """The newest verdicts on these records, where there are any. Raises StoreError."""

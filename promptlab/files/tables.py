@@ -11,7 +11,7 @@ from promptlab.core.record import Record
 from promptlab.errors import StoreError
 from promptlab.files import search
 
-VERSION = 3
+VERSION = 4
 
 _FIRST = (
     """CREATE TABLE records (
@@ -44,7 +44,11 @@ _THIRD = (
     *search.TABLES,
 )
 """What version 3 has besides: `at`, which is greater the newer a verdict is, and the tables of the search."""
-_VERSIONS = (_FIRST, _SECOND, _THIRD)
+_FOURTH = ("CREATE TABLE pins (record TEXT PRIMARY KEY COLLATE NOCASE) WITHOUT ROWID",)
+"""What version 4 has besides: which records are to be kept at hand."""
+_VERSIONS = (_FIRST, _SECOND, _THIRD, _FOURTH)
+_SEARCHED = 3
+"""The first version with the tables of the search."""
 
 Read = Callable[[Path, str, str], Record]
 
@@ -72,5 +76,6 @@ def create(connection: sqlite3.Connection, path: Path, read: Read) -> None:
             return
         for statement in chain.from_iterable(_VERSIONS[old:]):
             connection.execute(statement)
-        search.fill(connection, lambda id, text: read(path, id, text))
+        if old < _SEARCHED:
+            search.fill(connection, lambda id, text: read(path, id, text))
         connection.execute(f"PRAGMA user_version = {VERSION}")

@@ -22,6 +22,8 @@ from promptlab.files.store import FOLDER, own_folder
 
 NUMBER = re.compile(r"[0-9]{1,5}", re.ASCII)
 """What stands after `@` when versions are counted; anything else is for git to understand."""
+MAX_TAGS = 200
+"""Tags that a list shows."""
 LONG = 100
 """Commits of a history that is worth keeping in a file: a shorter one is read again as fast."""
 _DERIVED = "versions 1"
@@ -40,6 +42,17 @@ class Logged:
     subject: str
     file: str
     """Its path at that commit, below prompts/."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """A tag, as a list shows it. The text is its author's: whatever shows it has to clean it."""
+
+    name: str
+    commit: str
+    date: str
+    """When it was made, or its commit, ISO 8601."""
+    subject: str
 
 
 class Versions:
@@ -91,6 +104,15 @@ class Versions:
             Logged(v.number, v.commit, c.date, v.hash, c.subject, v.path) for v, c in zip(found, commits, strict=True)
         ]
         return rows[::-1]
+
+    def tags(self) -> list[Tag]:
+        """The tags of the repository, the newest first, MAX_TAGS at most. Raises UsageError and StoreError."""
+        wanted = "%(refname:strip=2)%00%(*objectname)%00%(objectname)%00%(creatordate:iso-strict)%00%(subject)"
+        with self._repository("the tags") as repo:
+            asked = ("for-each-ref", "--sort=-creatordate", f"--count={MAX_TAGS}", f"--format={wanted}", "refs/tags")
+            lines = git.decode(repo.run(*asked)).split("\n")
+        fields = [line.split("\0") for line in lines if line.count("\0") == 4]
+        return [Tag(f[0], f[1] or f[2], f[3], f[4][: git.MAX_SUBJECT]) for f in fields]
 
     @contextmanager
     def _repository(self, wanted: str = "") -> Iterator[Repository]:

@@ -95,6 +95,12 @@ def _check(request: Mapping[str, Any]) -> list[Any]:
     return [[f.file, f.line, f.column, f.message, f.severity] for f in found]
 
 
+def _example(request: Mapping[str, Any]) -> str:
+    from promptlab.core.fewshot import add_example  # here because hardly anybody asks for it
+
+    return add_example(request["source"], request["file"], request["question"], request["answer"])
+
+
 def _diff(request: Mapping[str, Any]) -> list[str]:
     return textdiff.unified(request["old"], request["new"])
 
@@ -110,6 +116,7 @@ def _convert(request: Mapping[str, Any]) -> list[Any]:
 _OPERATIONS = {
     "convert": _convert,
     "diff": _diff,
+    "example": _example,
     "load": _load,
     "step": _step,
     "complete": _complete,

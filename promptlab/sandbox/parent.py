@@ -96,6 +96,11 @@ class Sandbox:
         """Say what is wrong with a prompt, or a partial: `core.checker.check`."""
         return tuple(Finding(*each) for each in self._request("check", file, files=files))
 
+    def add_example(self, file: str, source: str, question: str, answer: str) -> str:
+        """Add a worked example to the text of a prompt's file: `core.fewshot.add_example`."""
+        made: str = self._request("example", file, source=source, question=question, answer=answer)
+        return made
+
     def diff(self, what: str, old: str, new: str) -> list[str]:
         """Say what changed between two texts: `core.textdiff.unified`. `what` names them in an error."""
         found: list[str] = self._request("diff", what, old=old, new=new)

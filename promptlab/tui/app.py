@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,21 +11,33 @@ from textual.app import App, SystemCommand
 from textual.message import Message
 from textual.reactive import var
 from textual.screen import Screen
+from textual.theme import Theme
 from textual.timer import Timer
 
-from promptlab.errors import PromptlabError
-from promptlab.tui.bindings import bindings, of
-from promptlab.tui.desk import Desk
+from promptlab.errors import EngineError, PromptlabError
+from promptlab.tui.bindings import bindings, of, shown_keys
+from promptlab.tui.desk import Desk, Task
+from promptlab.tui.model_news import ModelNews
+from promptlab.tui.model_work import ModelWork
+from promptlab.tui.preferences import Preferences, own_preferences
 from promptlab.tui.screens.play import PlayScreen
+from promptlab.tui.screens.play_session import left_off
+from promptlab.tui.screens.unsaved import Choice, UnsavedScreen
 from promptlab.tui.state import Survey
 from promptlab.tui.survey import survey
 from promptlab.tui.theme import DARK, LIGHT
 
 if TYPE_CHECKING:
-    from promptlab.app.lab import Labs
+    from promptlab.app.lab import Lab, Labs
+    from promptlab.app.watching import Watch
+    from promptlab.core.session import Session
+    from promptlab.core.settings import Settings
 
 FRAME_S = 1 / 15
 """The shortest time between two looks at what the lab has said. Reading goes no faster, and drawing costs."""
+
+MAX_REASONS = 5
+"""Of what is wrong in the settings, so many lines are shown."""
 
 
 class Playground(App[None]):
@@ -36,10 +48,15 @@ class Playground(App[None]):
     DEFAULT_MODE = "play"
     BINDINGS = bindings("app")
 
-    survey: var[Survey | None] = var(None, init=False)
-    """What the library holds; None while it is being opened."""
+    survey: var[Survey | None] = var(None, init=False, always_update=True)
+    """What the library holds; None while it is being opened. Told again when it has been read again: what prompts use
+    may have changed, which is not in it.
+    """
     activity: var[dict[str, str]] = var(dict[str, str], init=False)
     """What is under way, in a few words each, by what it is: for the title of every screen."""
+
+    models: var[ModelNews] = var(ModelNews(), init=False)
+    """How the models stand, and what is being done with them."""
 
     class Nudge(Message):
         """The lab has said something."""
@@ -50,12 +67,36 @@ class Playground(App[None]):
             """One is as good as a thousand."""
             return isinstance(message, Playground.Nudge)
 
-    def __init__(self, open_labs: Callable[[], Labs]) -> None:
+    class FilesChanged(Message):
+        """Something in the library is another on disk."""
+
+        bubble = False
+
+    def __init__(
+        self,
+        open_labs: Callable[[], Labs],
+        watch: Callable[[Path, Callable[[], object]], Watch] | None = None,
+        preferences: Preferences | None = None,
+    ) -> None:
+        """`watch` calls a function, in any thread, when files of a library change; without it only ctrl+l looks.
+
+        Without `preferences` everything is as it comes, and no theme is kept.
+        """
         super().__init__()
+        self.preferences = preferences or Preferences()
+        self.keys: Mapping[str, str] = {}
+        """The keys that the user has set, by the ids of commands."""
+        self._set_theme = ""
+        """The theme that the user's settings name."""
         self.failure: PromptlabError | None = None
         """Why the library could not be opened."""
         self.play: PlayScreen
+        self.left: tuple[Path, Session] | None = None
+        """What is to be kept for the next time, once the user has left."""
+        self._watch = watch
+        self._watching: Watch | None = None
         self.desk = Desk(open_labs, self._nudge, self._unopened, self.complain)
+        self.model_work = ModelWork(self)
         self._pause: Timer | None = None
         """Runs while it is too early to look again."""
         self._nudged = False
@@ -63,7 +104,9 @@ class Playground(App[None]):
         self.register_theme(DARK)
         self.register_theme(LIGHT)
         # Not assigned: that would parse every style sheet once more before the first paint.
-        self.set_reactive(App.theme, DARK.name)
+        known = self.preferences.theme in self.available_themes
+        self.set_reactive(App.theme, self.preferences.theme if known else DARK.name)
+        self._kept_theme = self.theme
         self._invalidate_css()
         self.stylesheet.set_variables(self.get_css_variables())
 
@@ -75,7 +118,11 @@ class Playground(App[None]):
     def on_mount(self) -> None:
         """Draw first; the lab, which is slow to import, opens after that."""
         self.add_mode("play", lambda: self.play)
-        self.call_after_refresh(self.look)
+        self.add_mode("batch", partial(_batch_screen, self.desk))
+        self.add_mode("history", partial(_history_screen, self.desk))
+        self.add_mode("models", partial(_models_screen, self.desk))
+        self.theme_changed_signal.subscribe(self, self._theme_changed)
+        self.call_after_refresh(self._begin)
 
     # --- what the lab says -------------------------------------------------------------------------------------------
 
@@ -84,6 +131,8 @@ class Playground(App[None]):
 
     def on_playground_nudge(self) -> None:
         """Look, unless we have just looked: then look again when it is time."""
+        if not self.is_running:  # the screens are going; nobody can show it any more
+            return
         if self._pause is not None:
             self._nudged = True
             return
@@ -96,12 +145,26 @@ class Playground(App[None]):
             self._nudged = False
             self.on_playground_nudge()
 
+    def _begin(self) -> None:
+        if (load := self.preferences.load) is not None:
+            work = partial(_load, load, tuple(self.available_themes))
+            self.desk.do(work, done=self._prefer, failed=self._not_preferred, key="settings")
+        self.desk.do(left_off, done=self.play.restore, failed=lambda _: None, key="left off")
+        self.look()
+
     def look(self) -> None:
         """Look at what the library holds, and show it."""
         self.desk.do(survey, done=self._surveyed, key="survey")
 
     def _surveyed(self, found: Survey) -> None:
         self.survey = found
+        self.model_work.follow()
+        if self._watching is None and self._watch is not None:
+            self._watching = self._watch(found.root, lambda: self.post_message(self.FilesChanged()))
+
+    def on_playground_files_changed(self) -> None:
+        """Read the library again."""
+        self.look()
 
     def _unopened(self, error: PromptlabError) -> None:
         self.failure = error
@@ -118,6 +181,35 @@ class Playground(App[None]):
         others = {key: words for key, words in self.activity.items() if key != what}
         self.activity = {**others, what: how} if how else others
 
+    # --- what the user has set ---------------------------------------------------------------------------------------
+
+    def _prefer(self, settings: Settings) -> None:
+        self.keys = settings.keys
+        self.set_keymap(dict(settings.keys))
+        if settings.theme:
+            self._set_theme = settings.theme
+            self._keep_theme(settings.theme)  # so that the next start begins with it
+            self.theme = settings.theme
+
+    def _not_preferred(self, reasons: tuple[str, ...]) -> None:
+        more = len(reasons) - MAX_REASONS
+        rest = [f"… and {more} more."] if more > 0 else []
+        what = "Your settings.yaml is wrong, so nothing in it holds (`promptlab paths` says where it is):"
+        self.complain((what, *reasons[:MAX_REASONS], *rest))
+
+    def _theme_changed(self, theme: Theme) -> None:
+        """Somebody has chosen another, or the settings have been read."""
+        if not self._set_theme:
+            self._keep_theme(theme.name)
+        elif theme.name != self._set_theme:
+            self.notify(f"Until you leave: your settings say `theme: {self._set_theme}`.", markup=False)
+
+    def _keep_theme(self, name: str) -> None:
+        keep = self.preferences.keep_theme
+        if keep is not None and name != self._kept_theme:
+            self._kept_theme = name
+            self.desk.do(partial(_keep, keep, name))
+
     # --- commands ----------------------------------------------------------------------------------------------------
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
@@ -125,7 +217,8 @@ class Playground(App[None]):
         for command in of(getattr(screen, "scope", "app"), "app"):
             if command.id == "palette":
                 continue
-            yield SystemCommand(command.name, command.help, partial(screen.run_action, command.action))
+            text = f"{shown_keys(command, self.keys)}  {command.help}"
+            yield SystemCommand(command.name, text, partial(screen.run_action, command.action))
         yield SystemCommand("Theme", "Choose other colours.", self.action_change_theme)
 
     def action_mode(self, name: str) -> None:
@@ -137,16 +230,54 @@ class Playground(App[None]):
         from promptlab.tui.screens.help import HelpScreen
 
         if not isinstance(self.screen, HelpScreen):
-            self.push_screen(HelpScreen(of(getattr(self.screen, "scope", "app"), "app")))
+            self.push_screen(HelpScreen(of(getattr(self.screen, "scope", "app"), "app"), self.keys))
 
     async def action_quit(self) -> None:
-        """Leave. What is under way is cancelled, and waited for once the terminal is itself again."""
+        """Leave, once it is said what is to become of changes that are not saved.
+
+        What is under way is cancelled, and waited for once the terminal is itself again.
+        """
+        if isinstance(self.screen, UnsavedScreen):
+            return
+        if self.play.is_mounted and (names := self.play.unsaved):
+            self.push_screen(UnsavedScreen(names, can_save=False), self._quit_for_sure)
+        else:
+            self._quit_for_sure("discard")
+
+    def _quit_for_sure(self, choice: Choice | None) -> None:
+        if choice is None:
+            return
+        self.left = self.play.left_off
         self.desk.cancel()
         self.exit()
 
     def on_unmount(self) -> None:
         """The screen is gone; end the lab."""
+        if self._watching is not None:
+            self._watching.stop()
         self.desk.close()
+
+
+def _load(
+    load: Callable[[Collection[str]], Settings], themes: Collection[str], lab: Lab, task: Task[Settings]
+) -> Settings:
+    return load(themes)
+
+
+def _keep(keep: Callable[[str], object], name: str, lab: Lab, task: Task[None]) -> None:
+    keep(name)
+
+
+def _watch(root: Path, changed: Callable[[], object]) -> Watch:
+    from promptlab.app.watching import Watch  # here because nobody needs it before the first paint
+
+    return Watch(root, changed)
+
+
+def _models_screen(desk: Desk) -> Screen[Any]:
+    from promptlab.tui.screens.models import ModelsScreen  # here because nobody needs it before the first paint
+
+    return ModelsScreen(desk)
 
 
 def run_playground(library: Path | None) -> int:
@@ -154,15 +285,31 @@ def run_playground(library: Path | None) -> int:
 
     Raises PromptlabError when it cannot be opened.
     """
-    app = Playground(partial(_open_labs, library))
+    app = Playground(lambda: _open_labs(library, app.desk.fail), _watch, own_preferences())
     app.run()
     app.desk.close()
+    if app.left is not None:
+        from promptlab.app.session import keep
+
+        keep(*app.left)
     if app.failure is not None:
         raise app.failure
     return app.return_code or 0
 
 
-def _open_labs(library: Path | None) -> Labs:
-    from promptlab.app.lab import Labs
+def _history_screen(desk: Desk) -> Screen[Any]:
+    from promptlab.tui.screens.history import HistoryScreen
 
-    return Labs(library)
+    return HistoryScreen(desk)
+
+
+def _batch_screen(desk: Desk) -> Screen[Any]:
+    from promptlab.tui.screens.batch import BatchScreen
+
+    return BatchScreen(desk)
+
+
+def _open_labs(library: Path | None, fail: Callable[[Exception], object]) -> Labs:
+    from promptlab.app.visit import open_labs
+
+    return open_labs(library, lambda: fail(EngineError("`promptlab serve` has ended")))

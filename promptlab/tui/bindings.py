@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from itertools import groupby
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 from textual.binding import Binding, BindingType
 
 from promptlab.tui.command import Command, Scope
 from promptlab.tui.commands import (
     batch,
+    closer,
     history,
     models,
     play_answers,
@@ -21,7 +22,19 @@ from promptlab.tui.commands import (
     program,
 )
 
-_TABLES = (play_run, play_ask, play_models, play_prompts, play_answers, play_closer, batch, history, models, program)
+_TABLES = (
+    play_run,
+    play_ask,
+    play_models,
+    play_prompts,
+    play_answers,
+    play_closer,
+    closer,
+    batch,
+    history,
+    models,
+    program,
+)
 
 COMMANDS: tuple[Command, ...] = tuple(command for table in _TABLES for command in table.COMMANDS)
 
@@ -52,13 +65,17 @@ def bindings(scope: Scope) -> list[BindingType]:
 
 
 def by_topic(commands: Sequence[Command]) -> Iterable[tuple[str, tuple[Command, ...]]]:
-    """Commands in chapters, for the help screen."""
-    return [(topic, tuple(some)) for topic, some in groupby(commands, key=lambda c: c.topic)]
+    """Commands in chapters, for the help screen; each chapter where its first command stands."""
+    chapters: dict[str, list[Command]] = {}
+    for command in commands:
+        chapters.setdefault(command.topic, []).append(command)
+    return [(topic, tuple(some)) for topic, some in chapters.items()]
 
 
-def shown_keys(command: Command) -> str:
-    """How the help screen writes a command's keys."""
-    return ", ".join(_SHOWN.get(key, key) for key in command.keys.split(",") if key not in _SENT_TOO)
+def shown_keys(command: Command, keymap: Mapping[str, str] = MappingProxyType({})) -> str:
+    """How the help screen writes a command's keys, as the user has set them in `keymap`."""
+    keys = keymap.get(command.id, command.keys).split(",")
+    return ", ".join(_SHOWN.get(key, key) for key in keys if key not in _SENT_TOO)
 
 
 _GROUPS = {name: Binding.Group(name) for name in {c.group for c in COMMANDS if c.group}}

@@ -41,4 +41,9 @@ class Command:
     def wins(self) -> bool:
         """Whether it goes before what the widget with the focus makes of its keys."""
         # Escape stays with the widget: it closes a select's list before it cancels a run.
-        return all(key.startswith("ctrl+") or (key[-1:].isdigit() and "f" in key) for key in self.keys.split(","))
+        return all(map(always, self.keys.split(",")))
+
+
+def always(key: str) -> bool:
+    """Whether a key can hold while something is typed: no field of text takes it."""
+    return key.startswith("ctrl+") or (key[-1:].isdigit() and "f" in key)

@@ -1,25 +1,18 @@
-"""What a column says about its cell: pure functions from core's types to `Content`."""
+"""What a column says about its cells, beside their text: pure functions from core's types to `Content`."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, TypeAlias
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from textual.content import Content
 
-from promptlab.core.text import sanitize, sanitize_line
 from promptlab.tui import show
-from promptlab.views.distribution import next_choice
 
 if TYPE_CHECKING:
-    from promptlab.core.job import Job
-    from promptlab.core.record import Cell, Step
+    from promptlab.core.record import Cell, Status, Step
 
-Line: TypeAlias = tuple[str, str]
-"""A line of a column, and its style."""
-
-_MARKS = {
+_MARKS: dict[Status, tuple[str, str]] = {
     "waiting": ("○", show.DIM),
     "loading": ("◌", show.WARN),
     "running": ("●", show.ACCENT),
@@ -28,32 +21,64 @@ _MARKS = {
     "cancelled": ("■", show.WARN),
 }
 """A shape for each status, because colours alone say nothing to many people and terminals."""
+_URGENT: tuple[Status, ...] = ("running", "loading", "waiting", "failed", "cancelled", "done")
+"""Of several cells, the first one of these stands for all."""
 
 BAR = 20
 """Cells of the loading bar."""
-STDERR_LINES = 6
+COUNTED = 10
+"""Tokens are counted in tens, beyond the first ten."""
+MAX_SAMPLES = 48
+"""Samples that a strip has room for."""
+_COLORS = ("$text-success", "$text-accent", "$foreground", "$secondary")
+"""Of letters. None is red: that answers differ is no failure."""
 
 
-def labels(jobs: Iterable[Job]) -> list[Content]:
-    """What tells the columns apart: the model, and prompt and sample where there are several."""
-    jobs = list(jobs)
-    prompts = len({job.prompt.label for job in jobs}) > 1
-    samples = max((job.sample for job in jobs), default=0) + 1
-    return [_label(job, prompts, samples) for job in jobs]
+def mark(status: Status) -> tuple[str, str]:
+    """The shape of a status, and its style."""
+    return _MARKS[status]
 
 
-def _label(job: Job, prompts: bool, samples: int) -> Content:
-    # What differs stands first: a narrow column cuts the rest off.
-    parts = [Content(f"{job.sample + 1}/{samples}")] if samples > 1 else []
-    if prompts:
-        parts.append(show.line(job.prompt.label))
-    return show.join([*parts, show.line(job.model.title or job.model.name, "bold")], " ")
+def together(cells: Sequence[Cell]) -> Status:
+    """How several cells stand: what still goes on, or else went wrong, counts."""
+    found = {cell.status for cell in cells}
+    return next((status for status in _URGENT if status in found), "waiting")
 
 
-def title(cell: Cell, label: Content) -> Content:
-    """The column's header."""
-    mark, style = _MARKS[cell.status]
-    return Content.assemble((mark, style), " ", label)
+def title(cells: Sequence[Cell], sample: int, name: Content) -> Content:
+    """A column's header: how the sample stands that is shown, which one it is of how many, and the name."""
+    pager = Content(f"{sample + 1}/{len(cells)}" if len(cells) > 1 else "")
+    return show.join([Content.styled(*_MARKS[cells[sample].status]), pager, name], " ")
+
+
+def strip(cells: Sequence[Cell], letters: Sequence[str], sample: int) -> Content:
+    """All samples: a letter for what each says, or how it stands; the one that is shown in brackets."""
+    first = max(0, min(sample - MAX_SAMPLES // 2, len(cells) - MAX_SAMPLES))
+    parts = [Content.styled("… ", show.DIM)] if first else []
+    for number in range(first, min(len(cells), first + MAX_SAMPLES)):
+        text, style = _sample(cells[number], letters[number])
+        around = "[]" if number == sample else "  "
+        parts.append(Content.assemble(around[0], (text, f"bold {style}" if number == sample else style), around[1]))
+    parts += [Content.styled(" …", show.DIM)] if first + MAX_SAMPLES < len(cells) else []
+    return Content.assemble(*parts, (_summary(letters), show.DIM))
+
+
+def _sample(cell: Cell, letter: str) -> tuple[str, str]:
+    if not letter:
+        return _MARKS[cell.status]
+    return letter, _COLORS[ord(letter) % len(_COLORS)]
+
+
+def _summary(letters: Sequence[str]) -> str:
+    """How many say what most say."""
+    said = [letter for letter in letters if letter]
+    if len(said) < 2:
+        return ""
+    most = max(dict.fromkeys(said), key=said.count)
+    count = said.count(most)
+    if count == len(said):
+        return f"  all {count} say the same"
+    return f"  {count} of {len(said)} say {most}" if count > 1 else "  all differ"
 
 
 def status(cell: Cell) -> Content:
@@ -84,23 +109,33 @@ def status(cell: Cell) -> Content:
 
 
 def took(cell: Cell) -> list[Content]:
-    """The numbers: speed, time to first token, tokens in and out, seed."""
-    parts: list[str] = []
-    ended = [step for step in cell.steps if step.usage and step.timings]
-    if ended:
-        seconds = sum(s.timings.decode_s for s in ended if s.timings)
-        after_first = sum(s.timings.tokens_per_s * s.timings.decode_s for s in ended if s.timings)
-        first = ended[0].timings.ttft_s if ended[0].timings else 0.0
-        reused = sum(s.usage.cached_tokens for s in ended if s.usage)
-        tokens_in = sum(s.usage.prompt_tokens for s in ended if s.usage)
-        parts += [f"{after_first / seconds if seconds else 0:.1f} tok/s", f"first {first:.2f} s"]
-        parts += [f"in {tokens_in}" + (f" ({reused} reused)" if reused else "")]
-        parts += [f"out {sum(s.usage.completion_tokens for s in ended if s.usage)}"]
+    """The numbers: speed, time to first token, tokens in and out, seed, and how the model ran."""
+    parts = _measured([step for step in cell.steps if step.usage and step.timings])
     if cell.steps:
         parts += [f"seed {cell.steps[-1].seed}"]
-    if cell.engine and cell.engine.safe_mode:
-        parts += ["safe mode"]
+    engine = cell.record.engine if cell.record else cell.engine
+    if engine:
+        parts += [engine.mode, *(["safe mode"] if engine.safe_mode else [])]
+    if cell.cached:
+        parts += ["cached"]
     return [Content.styled(part, show.DIM) for part in parts]
+
+
+def _measured(ended: Sequence[Step]) -> list[str]:
+    """Over the steps that have ended. A speed that nothing was measured of, and times that are zero, are left out."""
+    if not ended:
+        return []
+    timings = [step.timings for step in ended if step.timings]
+    usages = [step.usage for step in ended if step.usage]
+    timed = [each for each in timings if each.decode_s > 0 and each.tokens_per_s > 0]
+    parts = []
+    if seconds := sum(each.decode_s for each in timed):
+        parts += [f"{sum(each.tokens_per_s * each.decode_s for each in timed) / seconds:.1f} tok/s"]
+    if timings[0].ttft_s > 0:
+        parts += [f"first {timings[0].ttft_s:.2f} s"]
+    tokens_in, reused = sum(each.prompt_tokens for each in usages), sum(each.cached_tokens for each in usages)
+    parts += [f"in {tokens_in - reused}+{reused} reused" if reused else f"in {tokens_in}"]
+    return [*parts, f"out {sum(each.completion_tokens for each in usages)}"]
 
 
 def flow(parts: Iterable[Content], width: int) -> Content:
@@ -114,66 +149,7 @@ def flow(parts: Iterable[Content], width: int) -> Content:
     return show.lines(rows)
 
 
-def script(cell: Cell) -> list[Line]:
-    """Everything that a column says, as sanitised lines with styles: steps, what was returned, what went wrong."""
-    lines: list[Line] = []
-    named = _is_named(cell.steps)
-    for number, step in enumerate(cell.steps):
-        if named:
-            lines += [("", "")] if number else []
-            lines += [(sanitize_line(f"▸ {step.name}"), f"bold {show.ACCENT}")]
-        lines += [*_lines(step.text), *_beside(step)]
-    closing = [*_returned(cell), *_failure(cell)]
-    if closing and lines and lines[-1][0]:
-        lines.append(("", ""))
-    return lines + closing
-
-
-def answer(cell: Cell) -> tuple[int, int]:
-    """Where in the script the text of the last step stands."""
-    if not cell.steps:
-        return 0, 0
-    named = _is_named(cell.steps)
-    before = sum(len(_lines(step.text)) + len(_beside(step)) + 2 for step in cell.steps[:-1])
-    start = before + 1 if named else 0
-    return start, start + len(_lines(cell.steps[-1].text))
-
-
-def _is_named(steps: tuple[Step, ...]) -> bool:
-    return len(steps) > 1 or (bool(steps) and steps[0].name != "output")
-
-
-def _lines(text: str, style: str = "") -> list[Line]:
-    return [(line.expandtabs(4), style) for line in sanitize(text).split("\n")]
-
-
-def _beside(step: Step) -> list[Line]:
-    """Where the answer was one of some choices: how probable that was."""
-    line = next_choice(step)
-    return [(line, show.DIM)] if line else []
-
-
-def _returned(cell: Cell) -> list[Line]:
-    """What the program returned, where that is not simply what the model said last."""
-    record = cell.record
-    if record is None or record.error or not record.steps or record.output == record.steps[-1].text:
-        return []
-    output = record.output
-    text = output if isinstance(output, str) else json.dumps(output, ensure_ascii=False, indent=1)
-    return [("▸ returned", f"bold {show.ACCENT}"), *_lines(text)]
-
-
-def _failure(cell: Cell) -> list[Line]:
-    """Why it failed, with the last lines that its process wrote."""
-    error = cell.record.error if cell.record else None
-    if error is None:
-        return [("✗ the run broke off", show.BAD)] if cell.status == "failed" else []
-    if error.type == "Cancelled":
-        return [("■ cancelled", show.WARN)]
-    signal = f" ({error.signal})" if error.signal and error.signal not in error.message else ""
-    said = [(sanitize_line(line), show.DIM) for line in error.stderr[-STDERR_LINES:]]
-    return [*_lines(f"✗ {error.message}{signal}", show.BAD), *said]
-
-
 def _written(cell: Cell) -> int:
-    return sum(len(step.tokens) for step in cell.steps)
+    """Tokens so far, the last few not counted: each other number is drawn, which costs."""
+    count = sum(len(step.tokens) for step in cell.steps)
+    return count if count < COUNTED else count - count % COUNTED

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -27,8 +28,9 @@ T = TypeVar("T")
 CLOSE_S = 5.0
 """How long to wait for the lanes to notice that all is over, before the program ends without them."""
 
-Lane = Literal["look", "play", "batch", "models"]
-"""`look`: what is quick and asks no model. `play`: what one person waits for. `batch`: comparisons, which take long.
+Lane = Literal["look", "play", "closer", "batch", "models"]
+"""`look`: what is quick and asks no model. `play`: what one person waits for. `closer`: what tokens stand
+for, which may have to load a model, while a run goes on. `batch`: comparisons, which take long.
 `models`: pulling, hashing, and measuring models."""
 
 Work = Callable[["Lab", "Task[T]"], T]
@@ -107,15 +109,19 @@ class Task(Generic[T]):
 
     # --- in the screen's thread --------------------------------------------------------------------------------------
 
+    def _unheard(self) -> bool:
+        """Whether nobody listens any more, or there is nothing left to hear."""
+        return self.dropped or self.over
+
     def deliver(self) -> None:
         """Hand over what has been said since the last time, and then what came of it."""
-        if self.dropped or self.over:
+        if self._unheard():
             return
         outcome = self._outcome  # before the items, so that none comes after it
         said = _take(self._said)
         if said and self._items is not None:
             self._items(said)
-        if outcome is None:
+        if outcome is None or self._unheard():  # what it said may have made its hearer drop it
             return
         self.over = True
         if outcome.error is None:
@@ -155,6 +161,8 @@ class Desk:
         self._keyed: dict[str, Task[Any]] = {}
         self._closed = False
         self.failure: PromptlabError | None = None
+        self._nudged = False
+        """Somebody has said that something is there, and nobody has looked since."""
 
     def do(
         self,
@@ -186,6 +194,7 @@ class Desk:
 
     def deliver(self) -> None:
         """Hand over what has been said. In the screen's thread."""
+        self._nudged = False  # before the look, so that whatever comes meanwhile is looked at, too
         for task in dict.fromkeys(_take(self._told)):
             task.deliver()
         if self.failure is not None:
@@ -198,12 +207,17 @@ class Desk:
             lane.cancel()
 
     def close(self, timeout: float = CLOSE_S) -> bool:
-        """Cancel everything, close the labs and end the engine. Says whether that was done in time."""
+        """Cancel everything, close the labs and end the engine. Says whether that was done in time.
+
+        A lane that did not end in time is not waited for again.
+        """
         self._closed = True
         self.cancel()
-        for lane in self._lanes.values():
+        lanes, self._lanes = list(self._lanes.values()), {}
+        for lane in lanes:
             lane.end()
-        ended = [lane.join(timeout) for lane in self._lanes.values()]
+        deadline = time.monotonic() + timeout
+        ended = [lane.join(max(deadline - time.monotonic(), 0)) for lane in lanes]
         if self._labs is not None:
             self._labs.close()
             self._labs = None
@@ -222,7 +236,10 @@ class Desk:
         self.nudge()
 
     def nudge(self) -> None:
-        """Say that something is there. From any thread."""
+        """Say that something is there, once until somebody looks: each time wakes the screen's thread. From any thread."""
+        if self._nudged:
+            return
+        self._nudged = True
         with contextlib.suppress(RuntimeError):  # the screen's event loop has ended
             self._nudge()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from promptlab.core.schema import from_text, takes_text, type_name
@@ -24,6 +25,16 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
     "array": (list,),
     "object": (dict,),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a case puts into a field: as long as nobody types there, a run is given exactly this."""
+
+    draft: Any
+    """What the control shows."""
+    value: Any
+    """What a run is given."""
 
 
 def kind_of(input: Input) -> Kind:
@@ -64,11 +75,30 @@ def shown_default(input: Input) -> str:
 
 def placeholder(input: Input) -> str:
     """What an empty control says: what then happens."""
-    if input.required:
-        return "required"
-    if "default" not in input.schema:
-        return "optional"
-    return "empty" if takes_text(input.schema) else f"default: {shown_default(input)}"
+    if "default" in input.schema:
+        return "empty" if takes_text(input.schema) else f"default: {shown_default(input)}"
+    how = _how(input.schema) if kind_of(input) == "json" else ""
+    return ("required" if input.required else "optional") + (f" · {how}" if how else "")
+
+
+def _how(schema: Mapping[str, Any]) -> str:
+    """How to type what is neither a text nor a number."""
+    kinds = schema["type"] if isinstance(schema.get("type"), list) else [schema.get("type")]
+    if "string" in kinds:
+        return 'JSON: "a text"' + (", or null" if "null" in kinds else "")
+    return 'JSON: ["a", "b"]' if "array" in kinds else 'JSON: {"a": 1}' if "object" in kinds else "JSON"
+
+
+def bounds(schema: Mapping[str, Any]) -> str:
+    """The range of a number, in a few words; empty where there is none."""
+    low, high = (each if _is_number(each) else None for each in (schema.get("minimum"), schema.get("maximum")))
+    if low is not None and high is not None:
+        return f"{low} to {high}"
+    return f"from {low}" if low is not None else f"up to {high}" if high is not None else ""
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def is_given(input: Input, text: str) -> bool:
@@ -99,7 +129,7 @@ def complaint(input: Input, text: str) -> str | None:
 
 
 def _range(schema: Mapping[str, Any], value: Any) -> str | None:
-    if not isinstance(value, int | float) or isinstance(value, bool):
+    if not _is_number(value):
         return None
     low, high = schema.get("minimum"), schema.get("maximum")
     if isinstance(low, int | float) and value < low:
@@ -107,3 +137,47 @@ def _range(schema: Mapping[str, Any], value: Any) -> str | None:
     if isinstance(high, int | float) and value > high:
         return f"wants at most {high}"
     return None
+
+
+def draft_of(input: Input, kind: Kind, value: Any, *, typed: bool = False) -> Any:
+    """How a control shows a value; None where it cannot. A `typed` value is text that the input's type reads."""
+    as_typed = typed and isinstance(value, str)
+    match kind:
+        case "switch":
+            return {"true": True, "false": False}.get(value.strip()) if as_typed else _only(value, bool)
+        case "choice":
+            return _position(input.schema["enum"], _read(input, value) if as_typed else value)
+    if value is None and not input.required:
+        return ""
+    return value if as_typed or (isinstance(value, str) and takes_text(input.schema)) else _json(value)
+
+
+def fits(input: Input, draft: Any) -> bool:
+    """Whether a control of this input can show what was once typed."""
+    match kind_of(input):
+        case "switch":
+            return isinstance(draft, bool)
+        case "choice":
+            return isinstance(draft, int) and not isinstance(draft, bool) and 0 <= draft < len(input.schema["enum"])
+    return isinstance(draft, str)
+
+
+def _only(value: Any, kind: type) -> Any:
+    return value if isinstance(value, kind) else None
+
+
+def _position(values: list[Any], value: Any) -> int | None:
+    # 1, 1.0 and true are equal in Python, and three choices in a list.
+    same = (at for at, each in enumerate(values) if each == value and isinstance(each, bool) == isinstance(value, bool))
+    return next(same, None)
+
+
+def _read(input: Input, text: str) -> Any:
+    try:
+        return from_text(text, input.schema)
+    except ValueError:
+        return text
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from promptlab.app.models import Listed
+    from promptlab.app.models import Entry
     from promptlab.core.prompt import Prompt
 
 
@@ -29,15 +29,14 @@ class Survey:
 
     root: Path
     prompts: tuple[PromptRow, ...] = ()
-    models: tuple[Listed, ...] = ()
+    models: tuple[Entry, ...] = ()
     problems: tuple[str, ...] = field(default=())
     """Why prompts or models could not be listed at all."""
 
     @property
-    def missing(self) -> tuple[Listed, ...]:
-        """The default models that are not on disk; all that are not, where there is no default."""
-        absent = [model for model in self.models if not model.present]
-        return tuple(m for m in absent if m.default) or tuple(absent)
+    def missing(self) -> tuple[Entry, ...]:
+        """The default models that are not on disk."""
+        return tuple(model for model in self.models if model.default and not model.present)
 
     @property
     def on_disk(self) -> int:

@@ -11,7 +11,7 @@ from promptlab.tui.state import PromptRow, Survey
 
 if TYPE_CHECKING:
     from promptlab.app.lab import Lab
-    from promptlab.app.models import Listed
+    from promptlab.app.models import Entry
     from promptlab.tui.desk import Task
 
 Row = TypeVar("Row")
@@ -31,10 +31,10 @@ def _prompts(lab: Lab) -> tuple[PromptRow, ...]:
     return tuple(PromptRow(e.name, e.description, e.prompt, e.problem) for e in entries(lab))
 
 
-def _models(lab: Lab) -> tuple[Listed, ...]:
-    from promptlab.app.models import list_models  # here because it is slow to import
+def _models(lab: Lab) -> tuple[Entry, ...]:
+    from promptlab.app.models import list_entries  # here because it is slow to import
 
-    return tuple(list_models(lab))
+    return tuple(list_entries(lab))
 
 
 def _try(list_them: Callable[[], tuple[Row, ...]], problems: list[str]) -> tuple[Row, ...]:

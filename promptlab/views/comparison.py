@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from math import isclose
 
 from promptlab.core.agreement import Split
-from promptlab.core.compare import Comparison, Pair, Result, State, Summary
+from promptlab.core.compare import Column, Comparison, Pair, Result, State, Summary
 from promptlab.core.schema import shorten
 from promptlab.core.stats.intervals import Interval
 from promptlab.core.text import sanitize_line
@@ -65,7 +65,11 @@ def marks_for(encoding: str | None) -> Marks:
 
 def column_names(comparison: Comparison) -> tuple[str, ...]:
     """What to call the columns: what is the same in all of them is left out."""
-    columns = comparison.columns
+    return names_of(comparison.columns)
+
+
+def names_of(columns: Sequence[Column]) -> tuple[str, ...]:
+    """The same, before there is anything in them."""
     prompts, models = {each.prompt for each in columns}, {each.model for each in columns}
     if len(models) == 1 < len(prompts):
         return tuple(sanitize_line(each.prompt) for each in columns)

@@ -17,6 +17,7 @@ from xml.etree import ElementTree
 
 from promptlab.core.baseline import Regressions
 from promptlab.core.compare import Comparison, Result
+from promptlab.core.csvcell import harmless
 from promptlab.core.schema import shorten
 from promptlab.core.text import sanitize, sanitize_line
 from promptlab.errors import UsageError
@@ -157,10 +158,6 @@ def _finite(value: Any) -> Any:
 
 # --- CSV -------------------------------------------------------------------------------------------------------------
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-"""What spreadsheets take for the beginning of a formula."""
-_SURROGATE = re.compile("[\ud800-\udfff]")
-
 
 def write_csv(comparison: Comparison) -> str:
     """A row for each answer. A cell that a spreadsheet would run has an apostrophe before it."""
@@ -172,12 +169,6 @@ def write_csv(comparison: Comparison) -> str:
     for each in comparison.results:
         rows.writerow(map(harmless, _row(comparison, each, names)))
     return file.getvalue()
-
-
-def harmless(text: str) -> str:
-    """A cell of CSV that no spreadsheet runs, and that UTF-8 can say."""
-    text = _SURROGATE.sub("\ufffd", text)
-    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def _row(comparison: Comparison, result: Result, names: Sequence[str]) -> Iterator[str]:

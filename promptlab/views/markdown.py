@@ -60,8 +60,12 @@ def escape(text: str) -> str:
 
 
 def fenced(text: str) -> str:
+    """A block of text, safe to show."""
+    return fence(sanitize(text))
+
+
+def fence(text: str) -> str:
     """A block of text as it is: between lines of more backticks than stand together in it."""
-    text = sanitize(text)
     line = "`" * max([3, *(len(run) + 1 for run in _TICKS.findall(text))])
     return f"{line}\n{text}\n{line}"
 

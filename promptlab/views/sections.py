@@ -94,6 +94,23 @@ def comparison_page(comparison: Comparison, layout: Layout | None = None) -> Pag
     return Page(tuple(filter(None, details)), tuple(filter(None, summary)))
 
 
+def picture(comparison: Comparison, width: int) -> tuple[Section, ...]:
+    """What many columns come to together, for a place where cases and agreement are drawn in other ways."""
+    layout = Layout(width, all_cases=True)
+    names = column_names(comparison)
+    fit = all(width_of(each) <= width for each in (splits_grid(comparison, names), pairs_grid(comparison, names)))
+    keys = () if fit else letters(len(names))
+    short = keys or names
+    found = (
+        _columns(comparison, keys, layout),
+        _pairs(comparison, short, layout),
+        _splits(comparison, short),
+        _likeness(comparison, short, layout),
+        _metrics(comparison, short, layout),
+    )
+    return tuple(filter(None, found))
+
+
 def regressions_page(found: Regressions, layout: Layout | None = None) -> tuple[Section, ...]:
     """What became of a baseline: each column that it has, and at the end whether any got worse."""
     layout = layout or Layout()

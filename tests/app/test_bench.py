@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -165,6 +166,19 @@ def test_memory_is_told_where_the_engine_can(lab: Lab, monkeypatch: pytest.Monke
     monkeypatch.setattr(lab, "_backend", Heavy())
     (one,) = measured(lab, "alpha")
     assert one.memory == Memory(1000, 1000 + 2 * (1 + 1 + 3))
+
+
+def test_measuring_can_be_stopped(lab: Lab, engine: FakeEngine) -> None:
+    stop = threading.Event()
+
+    def tell(stage: Stage) -> None:
+        if stage.size == 2:
+            stop.set()
+
+    found = list(bench(lab, choose(lab, ["alpha"], None), Terms((1, 2, 4)), tell, stop=stop))
+    assert [each.error.type for each in found if each.error] == ["Interrupted"]
+    assert engine.released == ["alpha"]
+    assert 2 <= len(engine.questions) <= 4  # a prompt, an answer, and perhaps two of which nothing came
 
 
 def test_the_pool_tells_what_a_worker_holds() -> None:

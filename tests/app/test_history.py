@@ -65,7 +65,7 @@ def test_no_cell_of_a_table_is_a_formula(lab: Lab, kept: list[Record], tmp_path:
     assert tuple(rows[0]) == history.COLUMNS
     assert [row["id"] for row in rows] == [each.id for each in kept]
     outputs = [row["output"] for row in rows]
-    assert outputs[:2] == ["'=HYPERLINK(1)", '{"a": ["ü?\\u0000\u2028"]}']
+    assert outputs[:2] == ["'=HYPERLINK(1)", '{"a": ["ü\ufffd\\u0000\u2028"]}']
     assert outputs[2:] == ["'+1", "'\tx", "'\rx", "-5", "", "a\r\nb;c,d"]
     first, second, third, fourth = rows[:4]
     assert (first["case"], first["inputs"], first["verdict"]) == ("'=1+1", '{"topic": "-x"}', "fail")
@@ -115,9 +115,8 @@ def test_a_link_is_replaced_and_what_it_leads_to_stays(lab: Lab, kept: list[Reco
 
 def test_a_file_that_cannot_be_written(lab: Lab, tmp_path: Path) -> None:
     (tmp_path / "folder.json").mkdir()
-    for file in (tmp_path / "folder.json", tmp_path / "not" / "there.json"):
-        with pytest.raises(StoreError, match=r"(folder|there)\.json cannot be written: "):
-            history.export(lab, [], file)
+    with pytest.raises(StoreError, match=r"folder\.json cannot be written: "):
+        history.export(lab, [], tmp_path / "folder.json")
     assert list((tmp_path / "folder.json").iterdir()) == []
 
 
@@ -141,26 +140,26 @@ def test_search_and_delete(lab: Lab, kept: list[Record]) -> None:
     assert everything(lab) == []
 
 
-@pytest.mark.parametrize(
-    ("text", "first", "after"),
-    [
-        ("2026-01-31", "2026-01-31", "2026-01-31~"),
-        ("20260131", "2026-01-31", "2026-01-31~"),
-        ("9999-12-31", "9999-12-31", "9999-12-31~"),
-        ("2026-01-31T18:30", "2026-01-31T18:30:00", "2026-01-31T18:30:00~"),
-        ("2026-01-31 18:30:05.9", "2026-01-31T18:30:05", "2026-01-31T18:30:05~"),
-        ("2026-01-31T18:30Z", "2026-01-31T18:30:00", "2026-01-31T18:30:00~"),
-        ("2026-01-31T23:30-02:00", "2026-02-01T01:30:00", "2026-02-01T01:30:00~"),
-    ],
-)
-def test_times(text: str, first: str, after: str) -> None:
-    assert (history.since(text), history.until(text)) == (first, after)
+# --- looking and pinning
 
 
-@pytest.mark.parametrize(
-    "text", ["", "yesterday", "2026-13-01", "2026", "0001-01-01T00:00+05:00", "\ud800", "9" * 5000]
-)
-def test_what_is_no_date_is_refused(text: str) -> None:
-    for read, option in ((history.since, "--since"), (history.until, "--until")):
-        with pytest.raises(UsageError, match=rf"^{option}: .* is no date\. A date is written 2026-01-31"):
-            read(text)
+def test_looking_gives_all_ids_and_the_first_hits(lab: Lab, kept: list[Record]) -> None:
+    newest = [each.id for each in kept[::-1]]
+    found = history.look(lab, Search(), 3)
+    assert (list(found.ids), [hit.id for hit in found.hits], found.anything) == (newest, newest[:3], True)
+    assert [hit.id for hit in history.look_on(lab, found.wanted, found.ids[3:5])] == newest[3:5]
+    nothing = history.look(lab, Search("nowhere"), 3)
+    assert (nothing.ids, nothing.hits, nothing.anything) == ((), (), True)
+    history.purge(lab)
+    assert not history.look(lab, Search(), 3).anything
+    assert history.look_on(lab, found.wanted, found.ids) == ()
+
+
+def test_what_is_pinned_stands_first_and_is_unpinned_by_the_same_word(lab: Lab, kept: list[Record]) -> None:
+    assert history.pin(lab, ["01A", "01C"])
+    assert history.look(lab, Search(), 0).ids[:3] == ("01C", "01A", "01H")
+    assert [hit.pinned for hit in history.look(lab, Search(), 3).hits] == [True, True, False]
+    assert history.pin(lab, ["01A", "01B"])
+    assert history.pinned(lab, [each.id for each in kept]) == 3
+    assert not history.pin(lab, ["01A", "01B"])
+    assert history.look(lab, Search(pinned=True), 0).ids == ("01C",)

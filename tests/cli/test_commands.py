@@ -259,7 +259,7 @@ def test_init_where_it_cannot(cli: Cli, library: Path) -> None:
 
 def test_paths_make_nothing(cli: Cli, library: Path) -> None:
     places = json.loads(cli("paths", "--json").out)
-    assert list(places) == ["library", "prompts", "models_yaml", "history", "model_store", "cache"]
+    assert list(places) == ["library", "prompts", "models_yaml", "history", "model_store", "cache", "settings"]
     assert places["history"] == str(library / ".promptlab" / "lab.db")
     assert not (library / ".promptlab").exists()
     assert places["model_store"] in cli("paths").out

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from promptlab.cli import pace
-from promptlab.cli.pace import Pace, duration
+from promptlab.cli.pace import Pace
+from promptlab.core.pace import duration
 
 
 class Clock:

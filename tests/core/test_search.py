@@ -1,12 +1,26 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptlab.core.search import MAX_QUERY, MAX_TERMS, Piece, Term, excerpt, pattern, read_query
+from promptlab.core.search import (
+    MAX_QUERY,
+    MAX_TERMS,
+    Piece,
+    Search,
+    Term,
+    after_moment,
+    both,
+    excerpt,
+    first_moment,
+    pattern,
+    read_query,
+    read_search,
+)
 from promptlab.errors import UsageError
 
 
@@ -103,3 +117,94 @@ def test_an_excerpt_is_a_part_of_a_text(texts: list[str], query: str) -> None:
     pieces = excerpt(texts, [pattern(term) for term in terms if not term.without])
     shown = "".join(piece.text for piece in pieces if piece.text != "…")
     assert any(re.sub(r"\s+", "", shown) in re.sub(r"\s+", "", text) for text in [*texts, ""])
+
+
+# --- a line with filters
+
+
+@pytest.mark.parametrize(
+    ("line", "wanted"),
+    [
+        ("", Search()),
+        ('rain -snow "old man"', Search('rain -snow "old man"')),
+        (
+            "model:smollm2-135m prompt:explain verdict:fail failed: since:2026-11-01 case:x version:explain@2",
+            Search(
+                models=("smollm2-135m",),
+                prompts=("explain",),
+                versions=("explain@2",),
+                cases=("x",),
+                verdict="fail",
+                failed=True,
+                since="2026-11-01",
+            ),
+        ),
+        ("rain model:a,b,,c sea MODEL:d", Search("rain sea", models=("a", "b", "c", "d"))),
+        ('case:"a, b" rain', Search("rain", cases=("a, b",))),
+        ('case:"a, b', Search(cases=("a, b",))),
+        ("failed:no pinned:YES until:2026-01-31", Search(failed=False, pinned=True, until="2026-01-31~")),
+        ('"model:a" http://x 10:30 note:b xmodel:c', Search('"model:a" http://x 10:30 note:b xmodel:c')),
+        ("verdict:FAIL verdict:pass", Search(verdict="pass")),
+    ],
+)
+def test_a_line_is_words_and_filters(line: str, wanted: Search) -> None:
+    assert read_search(line) == wanted
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("model:", "model: wants a value right behind the colon"),
+        ("model: a", "model: wants a value right behind the colon"),
+        ("model:,", "model: wants a value"),
+        ("-model:a", "-model:a: a filter cannot be turned around by a -"),
+        ("prompt:explain@2", "prompt: takes a name; a version is version:explain@2"),
+        ("verdict:maybe", "verdict: 'maybe' is none; there are pass, fail, unscored"),
+        ("failed:often", "failed: stands alone, or with yes or no; not with 'often'"),
+        ("since:soon", "since: 'soon' is no date. A date is written 2026-01-31"),
+        ("until:2026-13-01", "until: '2026-13-01' is no date"),
+        ("case:" + "x" * MAX_QUERY, "the text to search for has 1,005 characters"),
+    ],
+)
+def test_a_filter_that_makes_no_sense_is_refused_in_one_line(line: str, message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        read_search(line)
+    assert str(caught.value).startswith(message)
+
+
+@given(st.text())
+def test_any_line_is_read_or_refused(line: str) -> None:
+    with suppress(UsageError):
+        assert len(read_search(line).text) <= len(line)
+
+
+def test_two_searches_together() -> None:
+    first = Search("rain", models=("a",), verdict="pass", failed=True)
+    second = Search("sea", models=("b",), verdict="fail", limit=3)
+    assert both(first, second) == Search("rain sea", models=("a", "b"), verdict="fail", failed=True, limit=3)
+    assert both(Search(), first) == both(first, Search()) == first
+
+
+@pytest.mark.parametrize(
+    ("text", "first", "after"),
+    [
+        ("2026-01-31", "2026-01-31", "2026-01-31~"),
+        ("20260131", "2026-01-31", "2026-01-31~"),
+        ("9999-12-31", "9999-12-31", "9999-12-31~"),
+        ("2026-01-31T18:30", "2026-01-31T18:30:00", "2026-01-31T18:30:00~"),
+        ("2026-01-31 18:30:05.9", "2026-01-31T18:30:05", "2026-01-31T18:30:05~"),
+        ("2026-01-31T18:30Z", "2026-01-31T18:30:00", "2026-01-31T18:30:00~"),
+        ("2026-01-31T23:30-02:00", "2026-02-01T01:30:00", "2026-02-01T01:30:00~"),
+    ],
+)
+def test_times(text: str, first: str, after: str) -> None:
+    assert (first_moment(text, "since"), after_moment(text, "until")) == (first, after)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "yesterday", "2026-13-01", "2026", "0001-01-01T00:00+05:00", "\ud800", "9" * 5000]
+)
+def test_what_is_no_date_is_refused(text: str) -> None:
+    for read, option in ((first_moment, "--since"), (after_moment, "until")):
+        with pytest.raises(UsageError, match=rf"^{option}: .* is no date\. A date is written 2026-01-31"):
+            read(text, option)

@@ -82,7 +82,8 @@ def main(what: str) -> None:
         elif request["op"] == "tokenize" and what != "mute":
             say({"event": "tokenized", "id": request["id"], "ids": [len(text) for text, _ in request["segments"]]})
         elif request["op"] == "pieces" and what != "mute":
-            say({"event": "pieces", "id": request["id"], "pieces": [f"{i:02x}" if i < 256 else None for i in request["ids"]]})
+            pieces = [f"{id:02x}" if id < 256 else None for id in request["ids"]]
+            say({"event": "pieces", "id": request["id"], "pieces": pieces})
         elif request["op"] == "turn":
             for seq in waiting:
                 if what == "die-in-answer":

@@ -225,6 +225,17 @@ def test_tokenize(make_pool: Callable[[str], Pool]) -> None:
         pool.tokenize("b", [])
 
 
+def test_pieces(make_pool: Callable[[str], Pool]) -> None:
+    pool = make_pool("answer")
+    load(pool, "a")
+    events(pool, is_ready)
+    assert pool.pieces("a", [7, 200, 7]) == (b"\x07", b"\xc8", b"\x07")
+    with pytest.raises(EngineError, match="a has no token 999"):
+        pool.pieces("a", [7, 999])
+    with pytest.raises(EngineError, match="not loaded"):
+        pool.pieces("b", [])
+
+
 def test_a_command_that_does_not_exist_is_a_failure() -> None:
     pool = Pool(["/nonexistent/worker"])
     load(pool, "a")

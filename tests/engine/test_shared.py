@@ -366,12 +366,12 @@ def all_well(found: Sequence[Record]) -> Sequence[Record]:
     return found
 
 
-def both(labs: Labs, *requests: tuple[Request, bool]) -> list[dict[tuple[str, str, int], Any]]:
+def both(*requests: tuple[Labs, Request, bool]) -> list[dict[tuple[str, str, int], Any]]:
     """Run some requests at once, each in a thread with a lab of its own."""
     found: list[dict[tuple[str, str, int], Any]] = [{} for _ in requests]
     start = threading.Barrier(len(requests))
 
-    def work(number: int, request: Request, interactive: bool) -> None:
+    def work(number: int, labs: Labs, request: Request, interactive: bool) -> None:
         with labs.open() as lab:
             ready = prepare(lab, request)
             run = Run(lab, ready.jobs, log=False, interactive=interactive)
@@ -391,8 +391,8 @@ def test_two_runs_at_once_each_get_their_own_answers(library: Path) -> None:
     one = Request(("explain",), inputs={"topic": "rain"}, samples=6, options={"max_tokens": 500}, log=False)
     two = Request(("numbers/count",), inputs={"n": 7}, samples=6, options={"max_tokens": 500}, log=False)
     labs = Labs(library, lambda: engine)
-    alone = [both(labs, (request, True))[0] for request in (one, two)]
-    assert both(labs, (one, True), (two, False)) == alone
+    alone = [both((labs, request, True))[0] for request in (one, two)]
+    assert both((labs, one, True), (labs, two, False)) == alone
     assert all(len(each) == 12 for each in alone)
     labs.close()
 
@@ -433,7 +433,7 @@ def test_a_batch_and_a_person_share_a_real_engine(home: Path, monkeypatch: pytes
     batch = Request(("explain",), ("smollm2-135m",), {"topic": "rain"}, samples=6, options=shared, log=False)
     person = Request(("explain",), ("smollm2-135m",), {"topic": "moons"}, samples=2, options=shared, log=False)
     labs = Labs(shipped_library())
-    alone = [both(labs, (request, True))[0] for request in (batch, person)]
-    assert both(labs, (batch, False), (person, True)) == alone
+    alone = [both((labs, request, True))[0] for request in (batch, person)]
+    assert both((labs, batch, False), (labs, person, True)) == alone
     assert [len(each) for each in alone] == [6, 2]
     labs.close()

@@ -183,6 +183,7 @@ def test_the_excerpt_shows_where_it_was_found(store: Store) -> None:
     assert hit == Hit(
         *("1", "explain", "explain@3", "small", "2026-01-02T03:04:05Z", None, None, None),
         (Piece("Water. "), Piece("Much", True), Piece(" "), Piece("rain", True), Piece("water.")),
+        sample=2,
     )
     assert hit.excerpt == "Water. Much rainwater."
     (hit,) = store.search(Search(models=("small",)))

@@ -68,7 +68,7 @@ class Player:
     async def choose(self, name: str) -> None:
         """Mark a prompt, and wait for its form."""
         names = [row.name for row in self.play.prompts]
-        self.play.query_one(PromptList).highlighted = names.index(name)
+        self.play.query_one(PromptList).mark(name)
         form = self.play.query_one(Form)
         row = self.play.prompts[names.index(name)]
         inputs = len(row.prompt.inputs) if row.prompt else 0

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import get_args
 
 from textual.command import CommandPalette
 
 from promptlab.engine.fake import FakeEngine
-from promptlab.tui.bindings import COMMANDS, shown_keys
+from promptlab.tui.bindings import COMMANDS, of, shown_keys
+from promptlab.tui.command import Scope
 from promptlab.tui.screens.help import HelpScreen
 from promptlab.tui.screens.play_ask import MAX_SAMPLES
 from promptlab.tui.widgets.form import Form
@@ -17,16 +19,17 @@ from tests.tui.kit import playing
 
 def test_ids_are_unique_and_every_key_means_one_thing() -> None:
     ids = [command.id for command in COMMANDS]
-    keys = [key for command in COMMANDS for key in command.keys.split(",")]
     assert len(set(ids)) == len(ids)
-    assert len(set(keys)) == len(keys)
+    for scope in get_args(Scope):
+        keys = [key for command in of(*{scope, "app"}) for key in command.keys.split(",")]
+        assert len(set(keys)) == len(keys), scope
 
 
 def test_every_command_is_bound_by_its_id(library: Path, engine: FakeEngine) -> None:
     async def go() -> None:
         async with playing(library, engine) as player:
             nodes = {"app": player.app, "play": player.play}
-            for command in COMMANDS:
+            for command in of("app", "play"):
                 bound = [
                     b
                     for key in command.keys.split(",")
@@ -40,12 +43,12 @@ def test_every_command_is_bound_by_its_id(library: Path, engine: FakeEngine) -> 
 
 def test_the_help_screen_names_every_key_and_closes(library: Path, engine: FakeEngine) -> None:
     async def go() -> None:
-        async with playing(library, engine, (120, 60)) as player:
+        async with playing(library, engine, (120, 200)) as player:
             for opening, closing in (("f1", "escape"), ("question_mark", "q"), ("f1", "f1")):
                 await player.press(opening)
                 assert isinstance(player.top(), HelpScreen)
                 text = player.text()
-                for command in COMMANDS:
+                for command in of("app", "play"):
                     assert shown_keys(command) in text
                     assert command.help in text
                 await player.press(closing)
@@ -68,7 +71,7 @@ def test_the_palette_holds_every_command(library: Path, engine: FakeEngine) -> N
     async def go() -> None:
         async with playing(library, engine) as player:
             names = {command.title for command in player.app.get_system_commands(player.play)}
-            assert {command.name for command in COMMANDS if command.id != "palette"} <= names
+            assert {command.name for command in of("app", "play") if command.id != "palette"} <= names
             await player.press("ctrl+p")
             assert isinstance(player.app.screen, CommandPalette)
             await player.type("Sidebar")

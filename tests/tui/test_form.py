@@ -105,6 +105,51 @@ def test_what_is_wrong_is_seen_as_one_types(schema: dict[str, Any], text: str, w
     assert fields.complaint(declared(schema), text) == wrong
 
 
+@pytest.mark.parametrize(
+    ("schema", "required", "hint"),
+    [
+        ({"type": "string"}, True, "required"),
+        ({"type": "integer", "minimum": 1}, False, "optional"),
+        ({"type": "array"}, True, 'required · JSON: ["a", "b"]'),
+        ({"type": "object"}, False, 'optional · JSON: {"a": 1}'),
+        ({"type": ["string", "null"]}, True, 'required · JSON: "a text", or null'),
+        ({"anyOf": []}, True, "required · JSON"),
+        ({"type": "array", "default": []}, False, "default: []"),
+    ],
+)
+def test_an_empty_control_says_what_to_type(schema: dict[str, Any], required: bool, hint: str) -> None:
+    assert fields.placeholder(declared(schema, required=required)) == hint
+
+
+@pytest.mark.parametrize(
+    ("schema", "words"),
+    [
+        ({"minimum": 1, "maximum": 9}, "1 to 9"),
+        ({"minimum": 0}, "from 0"),
+        ({"maximum": 0.5}, "up to 0.5"),
+        ({"minimum": "x", "maximum": True}, ""),
+    ],
+)
+def test_the_range_of_a_number_is_said(schema: dict[str, Any], words: str) -> None:
+    assert fields.bounds(schema) == words
+
+
+def test_what_was_typed_for_an_input_that_has_changed_since_is_left_out(library: Path, engine: FakeEngine) -> None:
+    (library / "prompts" / "tone.jinja").write_text("---\ninputs: {tone(enum): [a, b], deep: boolean}\n---\n{{ tone }}")
+
+    async def go() -> None:
+        async with playing(library, engine) as player:
+            player.form.restore({"tone": {"tone": 7, "deep": "x"}})
+            await player.choose("tone")
+            assert (player.field("tone").draft, player.field("deep").draft) == (Select.NULL, False)
+            assert "deep *  boolean · no" in player.text()
+            player.field("deep").control.focus()
+            await player.press("space")
+            await player.until(lambda: "deep *  boolean · yes" in player.text())
+
+    asyncio.run(go())
+
+
 def test_every_kind_of_input_reaches_the_prompt(library: Path, engine: FakeEngine) -> None:
     (library / "prompts" / "every.jinja").write_text(EVERY)
 

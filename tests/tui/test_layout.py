@@ -6,27 +6,41 @@ from pathlib import Path
 import pytest
 
 from promptlab.engine.fake import FakeEngine
-from promptlab.tui.widgets.columns import MIN_HEIGHT, layout
+from promptlab.tui.arrangement import MIN_HEIGHT, MIN_WIDTH, Arrangement, Choice, arrange, following
 from tests.tui.kit import Player, playing
 
 
 @pytest.mark.parametrize(
-    ("count", "width", "height", "expected"),
+    ("choice", "count", "width", "height", "expected"),
     [
-        (1, 80, 22, (1, None)),
-        (2, 72, 22, (2, None)),
-        (2, 71, 22, (1, None)),
-        (3, 80, 22, (2, None)),
-        (4, 80, 22, (2, None)),
-        (5, 80, 22, (2, MIN_HEIGHT)),
-        (6, 200, 58, (3, None)),
-        (3, 30, 22, (1, MIN_HEIGHT)),
+        ("auto", 1, 80, 22, Arrangement("columns", 1)),
+        ("auto", 1, 30, 22, Arrangement("columns", 1)),
+        ("auto", 2, 72, 22, Arrangement("columns", 2)),
+        ("auto", 2, 71, 22, Arrangement("grid", 1)),
+        ("auto", 3, 80, 22, Arrangement("grid", 2)),
+        ("auto", 4, 80, 22, Arrangement("grid", 2)),
+        ("auto", 5, 80, 22, Arrangement("tabs")),
+        ("auto", 6, 200, 58, Arrangement("grid", 3)),
+        ("auto", 3, 30, 22, Arrangement("tabs")),
+        ("columns", 3, 80, 22, Arrangement("columns", 3, width=MIN_WIDTH)),
+        ("columns", 3, 120, 22, Arrangement("columns", 3)),
+        ("grid", 2, 200, 58, Arrangement("grid", 1)),
+        ("grid", 5, 80, 22, Arrangement("grid", 2, height=MIN_HEIGHT)),
+        ("tabs", 2, 200, 58, Arrangement("tabs")),
     ],
 )
 def test_columns_stand_beside_each_other_where_there_is_room(
-    count: int, width: int, height: int, expected: tuple[int, int | None]
+    choice: Choice, count: int, width: int, height: int, expected: Arrangement
 ) -> None:
-    assert layout(count, width, height) == expected
+    assert arrange(choice, count, width, height) == expected
+
+
+def test_by_hand_each_step_changes_what_is_seen() -> None:
+    seen: list[Choice] = ["auto"]
+    for _ in range(3):
+        seen.append(following(seen[-1], 2, 120, 40))
+    assert seen == ["auto", "grid", "tabs", "auto"]
+    assert following("columns", 2, 120, 40) == "grid"  # chosen where there was less room
 
 
 async def _answer(player: Player) -> None:

@@ -218,7 +218,7 @@ def test_models_are_ticked_by_default_and_missing_ones_cannot_be(library: Path, 
         async with playing(library, engine) as player:
             models = player.play.query_one(ModelList)
             assert set(models.ticked) == {"alpha", "beta"}
-            assert "promptlab models pull gamma" in player.text()
+            assert "missing · 1 MB · mit" in player.text()
             models.focus()
             await player.press("space")
             assert set(models.ticked) == {"beta"}
@@ -234,17 +234,18 @@ def test_models_are_ticked_by_default_and_missing_ones_cannot_be(library: Path, 
     asyncio.run(go())
 
 
-def test_samples_are_columns(library: Path, engine: FakeEngine) -> None:
+def test_samples_share_a_column(library: Path, engine: FakeEngine) -> None:
     async def go() -> None:
         async with playing(library, engine, (200, 60)) as player:
             await player.choose("numbers/count")
             await player.press("f8", "f8", "f7", "enter", "3")
             assert "2 samples each" in player.text()
             await player.run()
-            assert len(player.columns) == 4
+            assert len(player.play.cells) == 4
+            assert len(player.columns) == 2
             text = player.text()
             assert "1/2 The first" in text
-            assert "2/2 beta" in text
+            assert "1/2 beta" in text
 
     asyncio.run(go())
 
@@ -310,9 +311,7 @@ def test_without_models_it_says_what_to_fetch(library: Path, engine: FakeEngine)
     async def go() -> None:
         async with playing(library, engine) as player:
             text = player.text()
-            assert "No model is on disk yet." in text
-            assert "promptlab models pull alpha beta" in text
-            assert "2 models" in text
+            assert "No models yet: press p to pull these two" in text
 
     asyncio.run(go())
 

@@ -46,7 +46,7 @@ def test_the_terminal_is_sent_nothing_that_a_stranger_wrote(library: Path) -> No
     )
     models = library / "models.yaml"
     models.write_text(models.read_text().replace("title: The first", f"title: {QUOTED}"))
-    sent = _drive([b"\r", b"\x12"], until=[b"evil", b"Inputs", b"THE-END"])
+    sent = _drive([b"\r", b"\x12"], until=[b"evil", b"Inputs of", b"THE-END"])
     for attack in (b"\x1b]52;c;aGk", b"\x1b[2Jx", b"\xe2\x80\xae", b"\xc2\x9b", b"\xe2\x81\xa6"):
         assert attack not in sent
     assert "␛]52;c;aGk=␇␛[2J<U+009B>31m<U+202E>" in re.sub(rb"\x1b\[[0-9;]*m", b"", sent).decode(errors="replace")

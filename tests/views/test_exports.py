@@ -21,10 +21,11 @@ from promptlab.core.baseline import compare_baseline, make_baseline
 from promptlab.core.case import Case
 from promptlab.core.codec import load
 from promptlab.core.compare import Column, Comparison, Likeness, Result, compare
+from promptlab.core.csvcell import harmless
 from promptlab.core.record import Record
 from promptlab.core.verdict import Check, Verdict
 from promptlab.errors import UsageError
-from promptlab.views.exports import SUFFIXES, export, format_of, harmless
+from promptlab.views.exports import SUFFIXES, export, format_of
 from promptlab.views.markdown import MAX_FAILURES, as_markdown, escape, fenced
 from promptlab.views.table import grid
 from tests.views.comparisons import HOSTILE, hostile, judged, made_up, record

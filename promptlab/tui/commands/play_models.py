@@ -4,4 +4,14 @@ from __future__ import annotations
 
 from promptlab.tui.command import Command
 
-COMMANDS: tuple[Command, ...] = ()
+COMMANDS: tuple[Command, ...] = (
+    Command(
+        "play.pull",
+        "p",
+        "pull",
+        "Pull",
+        "Fetch the marked model, or the default ones that are missing.",
+        "Models",
+        title="Pull models",
+    ),
+)

@@ -2,6 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from promptlab.tui.command import Command
 
-COMMANDS: tuple[Command, ...] = ()
+_prompts = partial(Command, scope="play", topic="Prompts", footer=False)
+
+COMMANDS: tuple[Command, ...] = (
+    _prompts("prompts.filter", "slash", "filter", "Filter", "Find a prompt by a part of its name or description."),
+    _prompts("prompts.versions", "v", "versions", "Versions", "Choose which versions to run, from the prompt's log."),
+    _prompts("prompts.edit", "e", "edit", "Edit", "Show the prompt's source in place of answers, and edit it."),
+    _prompts(
+        "prompts.open", "o", "open", "Open", "Open the prompt's file in $VISUAL or $EDITOR.", title="Open in editor"
+    ),
+    _prompts("prompts.save", "ctrl+s", "save", "Save", "Save the source that is being edited.", title="Save source"),
+)

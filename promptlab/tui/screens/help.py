@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -24,17 +24,19 @@ class HelpScreen(ModalScreen[None]):
         Binding("escape,f1,question_mark,q,enter", "dismiss", "Close", id="help.close"),
     ]
 
-    def __init__(self, commands: Sequence[Command]) -> None:
+    def __init__(self, commands: Sequence[Command], keymap: Mapping[str, str]) -> None:
+        """`keymap` holds the keys that the user has set."""
         super().__init__()
         self._commands = commands
+        self._keymap = keymap
 
     def compose(self) -> ComposeResult:
         """One scrolling pane."""
         with VerticalScroll(id="help") as pane:
             pane.border_title = Content("Keys")
-            pane.border_subtitle = Content("esc closes")
+            pane.border_subtitle = Content("↑ ↓ pgdn scroll · esc closes")
             for topic, commands in by_topic(self._commands):
-                yield _chapter(topic, [(shown_keys(c), c.help) for c in commands])
+                yield _chapter(topic, [(shown_keys(c, self._keymap), c.help) for c in commands])
             yield _chapter("Everywhere", list(EVERYWHERE))
 
 

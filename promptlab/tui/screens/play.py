@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -18,20 +19,24 @@ from promptlab.tui.screens.play_ask import AskActions
 from promptlab.tui.screens.play_closer import CloserActions
 from promptlab.tui.screens.play_models import ModelActions
 from promptlab.tui.screens.play_prompts import PromptActions
+from promptlab.tui.screens.play_reopen import ReopenActions
+from promptlab.tui.screens.play_session import SessionActions
 from promptlab.tui.state import Survey
 from promptlab.tui.widgets.bars import Problems, TitleBar, Welcome
 from promptlab.tui.widgets.column import Column
 from promptlab.tui.widgets.columns import Columns
 from promptlab.tui.widgets.form import Form
 from promptlab.tui.widgets.models import ModelList
-from promptlab.tui.widgets.prompts import PromptList
+from promptlab.tui.widgets.options import OptionsPane
+from promptlab.tui.widgets.prompts import PromptList, PromptPane
+from promptlab.tui.widgets.source import SourcePane
 
 if TYPE_CHECKING:
     from promptlab.app.lab import Lab
     from promptlab.app.run import Request, Run
 
 
-class PlayScreen(PromptActions, AskActions, ModelActions, AnswerActions, CloserActions):
+class PlayScreen(PromptActions, AskActions, ModelActions, AnswerActions, CloserActions, ReopenActions, SessionActions):
     """All parts together."""
 
     BINDINGS = bindings("play")
@@ -43,13 +48,17 @@ class PlayScreen(PromptActions, AskActions, ModelActions, AnswerActions, CloserA
         yield TitleBar()
         with Horizontal(id="body"):
             with Vertical(id="sidebar"):
-                yield PromptList(id="prompts").data_bind(rows=PlayScreen.prompts)
+                yield PromptPane(id="prompts").data_bind(rows=PlayScreen.prompts)
                 with Vertical(id="ask"):
                     yield Form(id="form").data_bind(row=PlayScreen.chosen)
+                    yield OptionsPane(id="options").data_bind(PlayScreen.samples, row=PlayScreen.chosen)
                     yield Problems(id="problems").data_bind(PlayScreen.reasons)
-                yield ModelList(id="models").data_bind(PlayScreen.samples)
+                yield ModelList(id="models").data_bind(PlayScreen.samples, news=PlayScreen.model_news)
             with Vertical(id="main"):
-                yield Welcome(id="welcome", can_focus=False).data_bind(PlayScreen.survey, row=PlayScreen.chosen)
+                yield Welcome(id="welcome", can_focus=False).data_bind(PlayScreen.survey, news=PlayScreen.model_news)
+                yield SourcePane(id="source").data_bind(
+                    PlayScreen.source, PlayScreen.findings, PlayScreen.looking, row=PlayScreen.chosen
+                )
                 yield Columns(id="columns").data_bind(PlayScreen.cells)
         yield Footer(compact=True)
 
@@ -62,16 +71,22 @@ class PlayScreen(PromptActions, AskActions, ModelActions, AnswerActions, CloserA
     def _surveyed(self, survey: Survey | None) -> None:
         if survey is None:
             return
+        first = self.survey is None
         self.survey = survey
         self.prompts = survey.prompts
         self.query_one(ModelList).rows = survey.models
+        self.query_one(OptionsPane).models = tuple(model for model in survey.models if model.present)
         self.reasons = survey.problems
         if not survey.prompts:
             self.chosen = None
+        self.read_source()
+        if first:
+            self.choose_again()
         if self.focused is None:
             self.query_one(PromptList).focus()
 
     @on(Form.RunRequested)
+    @on(OptionsPane.RunRequested)
     def _run_requested(self) -> None:
         self.action_run()
 
@@ -91,13 +106,20 @@ class PlayScreen(PromptActions, AskActions, ModelActions, AnswerActions, CloserA
             return ("The library is still being opened.",)
         if self.query_one(Form).prompt_name is None:
             return ("There is no prompt to run: choose one that can be read.",)
+        if self.query_one(SourcePane).is_changed:
+            return ("The source has changes that are not saved: ctrl+s saves them, esc in the editor leaves it.",)
+        if not self.survey.on_disk:
+            return ("No model is on disk yet: p pulls the default ones, while no text field has the focus.",)
         if not self.query_one(ModelList).ticked:
             return ("No model is ticked: go to the models (f6) and tick one with the space bar.",)
-        return ()
+        return self.ask_obstacles()
 
     def action_cancel(self) -> None:
-        """End the run; what has been said stays."""
-        self.stop()
+        """End the run; what has been said stays. Where none goes on: end what is being done with models."""
+        if self.running:
+            self.stop()
+        else:
+            self.stop_fetching()
 
     def action_sidebar(self) -> None:
         """Show or hide the sidebar."""
@@ -114,7 +136,7 @@ class PlayScreen(PromptActions, AskActions, ModelActions, AnswerActions, CloserA
             return
         here = next((n for n, pane in enumerate(panes) if pane.has_focus_within), None)
         there = panes[0 if here is None and step > 0 else ((here or 0) + step) % len(panes)]
-        if isinstance(there, Form):
+        if isinstance(there, Form | OptionsPane):
             there.enter()
         elif isinstance(there, Column):
             there.body.focus()
@@ -123,13 +145,16 @@ class PlayScreen(PromptActions, AskActions, ModelActions, AnswerActions, CloserA
 
     def _panes(self) -> list[Widget]:
         form = self.query_one(Form)
-        sidebar = [self.query_one(PromptList), *([form] if form.query("Field") else []), self.query_one(ModelList)]
-        return [*(sidebar if self.sidebar else []), *(c for c in self.query_one(Columns).columns if c.display)]
+        options = self.query_one(OptionsPane)
+        asked: list[Widget] = [*([form] if form.query("Field") else []), *([options] if options.open else [])]
+        sidebar = [self.query_one(PromptList), *asked, self.query_one(ModelList)]
+        main = self.query_one(SourcePane).parts if self.looking else self.query_one(Columns).columns
+        return [*(sidebar if self.sidebar else []), *(pane for pane in main if pane.display)]
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer what can be done now: each part says so of its own commands."""
         if action == "cancel":
-            return self.running
+            return self.running or self.fetching
         for part in (self.prompts_allow, self.ask_allows, self.models_allow, self.answers_allow, self.closer_allows):
             if (allowed := part(action)) is not None:
                 return allowed
@@ -146,6 +171,7 @@ class PlayScreen(PromptActions, AskActions, ModelActions, AnswerActions, CloserA
 
 
 def _prepare(request: Request, lab: Lab) -> Run:
-    from promptlab.app.run import prepare  # here because it is slow to import
+    from promptlab.app.branch import TOP  # here because it is slow to import
+    from promptlab.app.run import prepare
 
-    return prepare(lab, request)
+    return prepare(lab, replace(request, top=TOP))

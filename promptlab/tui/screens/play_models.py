@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from textual import on
+from functools import partial
 
-from promptlab.core.text import sanitize_line
+from textual import events, on
+from textual.reactive import var
+
+from promptlab.tui.model_news import ModelNews
+from promptlab.tui.program import program
 from promptlab.tui.screens.play_state import PlayState
 from promptlab.tui.widgets.models import ModelList
 
@@ -12,11 +16,45 @@ from promptlab.tui.widgets.models import ModelList
 class ModelActions(PlayState):
     """Ticking models, and fetching those that are missing."""
 
+    model_news: var[ModelNews] = var(ModelNews(), init=False)
+    """How they stand, and what is being done with them."""
+
+    @on(events.Mount)
+    def _follow_models(self) -> None:
+        self.watch(self.app, "models", partial(setattr, self, "model_news"))
+        self.watch(self.app, "survey", self.refresh_bindings)
+
     @on(ModelList.Absent)
     def _absent(self, event: ModelList.Absent) -> None:
-        command = f"promptlab models pull {sanitize_line(event.row.name)}"
-        self.notify(f"Not on disk. Fetch it with: {command}", severity="warning", markup=False)
+        self.notify(f"Not on disk. p pulls {event.row.name}.", severity="warning", markup=False)
+
+    def action_pull(self) -> None:
+        """Fetch the missing model that is marked, or the default ones that are missing."""
+        models = self.query_one(ModelList)
+        marked = models.marked if models.has_focus else None
+        missing = self.survey.missing if self.survey else ()
+        wanted = missing if marked is None or marked.present else (marked,)
+        if wanted:
+            program(self).model_work.pull([row.name for row in wanted])
+        else:
+            self.notify("Every default model is on disk. Mark another one to pull it, here or with f5.", markup=False)
+
+    def watch_model_news(self, old: ModelNews, news: ModelNews) -> None:
+        """Offer to cancel what is under way."""
+        if (old.doing is None) != (news.doing is None):
+            self.refresh_bindings()
+
+    @property
+    def fetching(self) -> bool:
+        """Whether something is being done with models that escape would end."""
+        return self.model_news.doing is not None
+
+    def stop_fetching(self) -> None:
+        """End it."""
+        program(self).model_work.cancel()
 
     def models_allow(self, action: str) -> bool | None:
         """Whether a command of this part can be given now; None where it is none of this part."""
-        return None
+        if action != "pull":
+            return None
+        return self.survey is not None and any(not row.present for row in self.survey.models)

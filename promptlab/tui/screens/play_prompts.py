@@ -2,24 +2,241 @@
 
 from __future__ import annotations
 
-from textual import on
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
 
+from textual import on
+from textual.app import SuspendNotSupported
+from textual.reactive import var
+
+from promptlab.errors import PromptlabError
+from promptlab.tui import show
+from promptlab.tui.desk import Task
+from promptlab.tui.program import program
 from promptlab.tui.screens.play_state import PlayState
+from promptlab.tui.screens.unsaved import Choice, UnsavedScreen
+from promptlab.tui.screens.versions import VersionsScreen
+from promptlab.tui.state import PromptRow
 from promptlab.tui.widgets.form import Form
-from promptlab.tui.widgets.prompts import PromptList
+from promptlab.tui.widgets.prompts import PromptList, PromptPane
+from promptlab.tui.widgets.source import SourcePane
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from promptlab.app.editing import Source
+    from promptlab.app.lab import Lab
+    from promptlab.core.checker import Finding
 
 
 class PromptActions(PlayState):
     """Choosing, reading and editing prompts."""
 
+    source: var[Source | None] = var(None, init=False)
+    """Of the prompt that is marked, or of the version that is chosen."""
+    findings: var[tuple[Finding, ...]] = var((), init=False)
+    """What the checker says of the source as it stands in the editor."""
+
+    # --- choosing ----------------------------------------------------------------------------------------------------
+
     @on(PromptList.Chosen)
     def _chosen(self, event: PromptList.Chosen) -> None:
-        self.chosen = event.row
+        """Another prompt is marked, or the library was read again."""
+        if self.chosen is None or event.row.name != self.chosen.name:
+            self.versions = ()
+        if not self.versions:
+            self.chosen = event.row
+        self.read_source()
+
+    def read_source(self) -> None:
+        """Read what is chosen again: it, or what it uses, may be another."""
+        if self.chosen is None:
+            self.source = None
+        elif self.versions:
+            self._load_versions(self.versions)
+        else:
+            self._read(self.chosen.name)
 
     @on(PromptList.Entered)
     def _entered(self) -> None:
         self.query_one(Form).enter()
 
+    def action_filter(self) -> None:
+        """Look for a prompt."""
+        self.sidebar = True
+        self.query_one(PromptPane).filter()
+
+    def action_versions(self) -> None:
+        """Choose versions to run."""
+        if self.chosen is not None:
+            name = self.chosen.name
+            self.app.push_screen(VersionsScreen(self.desk, name, self.versions or (name,)), self._picked)
+
+    def _picked(self, labels: tuple[str, ...] | None) -> None:
+        if labels and self.chosen is not None:
+            self._load_versions(() if labels == (self.chosen.name,) else labels)
+
+    def _load_versions(self, labels: tuple[str, ...]) -> None:
+        """Make the form and show the source of versions; without any, of the working copy."""
+        assert self.chosen is not None
+        name = self.chosen.name
+        if labels:
+            self.desk.do(partial(_versions, name, labels), done=partial(self._versions_read, labels), key="source")
+            return
+        self.versions = ()
+        self.chosen = next((row for row in self.prompts if row.name == name), None)
+        self._read(name)
+
+    def _versions_read(self, labels: tuple[str, ...], read: tuple[PromptRow, Source]) -> None:
+        self.versions = labels
+        self.chosen, source = read
+        self._take(source)
+
+    # --- the source --------------------------------------------------------------------------------------------------
+
+    def _read(self, name: str) -> None:
+        """Read the working copy. A prompt that has gone in between is no longer in the list the next time."""
+        self.desk.do(partial(_source, name), done=self._take, failed=lambda _: None, key="source")
+
+    def _take(self, source: Source) -> None:
+        if self.source is None or (source.name, source.label) != (self.source.name, self.source.label):
+            self.findings = ()
+        if source == self.source:
+            self.query_one(SourcePane).check()
+        self.source = source
+
+    @on(SourcePane.Typed)
+    def _typed(self, event: SourcePane.Typed) -> None:
+        """Let the checker look at the working copy; what git keeps stays as it is."""
+        if event.source.name == event.source.label:
+            check = partial(_check, event.source, event.text)
+            self.desk.do(check, done=partial(setattr, self, "findings"), failed=lambda _: None, key="check")
+
+    def action_edit(self) -> None:
+        """Show the source, and let it be changed where it can be."""
+        if self.looking:
+            self._leave()
+        else:
+            self.looking = True
+
+    def watch_looking(self, looking: bool) -> None:
+        """The source takes the place of the answers, or gives it back."""
+        self.set_class(looking, "-looking")
+        narrow = self.has_class("-narrow")
+        if narrow and (looking or not self.cells):
+            self.sidebar = not looking
+        if not looking and not narrow:
+            self.query_one(PromptList).focus()
+
+    @on(SourcePane.Left)
+    def _leave(self) -> None:
+        """Go back to where the answers are; first ask what is to become of changes."""
+        pane = self.query_one(SourcePane)
+        if pane.is_changed and pane.base is not None:
+            self.app.push_screen(UnsavedScreen([pane.base.name]), self._left)
+        else:
+            self.looking = False
+
+    def _left(self, choice: Choice | None) -> None:
+        if choice == "save":
+            self._save(self._finish)
+        elif choice == "discard":
+            self.query_one(SourcePane).discard()
+            self._finish()
+
+    def _finish(self) -> None:
+        self.looking = False
+
+    def action_save(self) -> None:
+        """Save what was typed."""
+        self._save(lambda: None)
+
+    def _save(self, then: Callable[[], None]) -> None:
+        pane = self.query_one(SourcePane)
+        if pane.base is not None:
+            save = partial(_save, pane.base, pane.text)
+            self.desk.do(save, done=partial(self._saved, then), key="save")
+
+    def _saved(self, then: Callable[[], None], source: Source) -> None:
+        self.query_one(SourcePane).saved(source)
+        self.source = source
+        self.notify(f"Saved prompts/{show.line(source.file).plain}", markup=False)
+        program(self).look()
+        then()
+
+    def action_open(self) -> None:
+        """Find out where the file lies, and let the user's own editor have the terminal."""
+        if self.source is None:
+            return
+        if self.query_one(SourcePane).is_changed:
+            self.notify("Save what you typed first: ctrl+s.", severity="warning", markup=False)
+            return
+        self.desk.do(partial(_locate, self.source), done=self._opened, key="open")
+
+    def _opened(self, path: Path) -> None:
+        import os
+
+        from promptlab.app.editing import edit_outside, editor_command
+
+        try:
+            command = editor_command(os.environ)
+            with self.app.suspend():
+                edit_outside(command, path)
+        except SuspendNotSupported:
+            self.notify("This terminal cannot be lent to another program.", severity="error", markup=False)
+        except PromptlabError as error:
+            program(self).complain(show.problems(error))
+        self.app.refresh(layout=True)
+        program(self).look()
+
+    # --- what can be done --------------------------------------------------------------------------------------------
+
+    @property
+    def unsaved(self) -> tuple[str, ...]:
+        """Prompts with changes that are not saved."""
+        return self.query_one(SourcePane).unsaved
+
     def prompts_allow(self, action: str) -> bool | None:
         """Whether a command of this part can be given now; None where it is none of this part."""
+        match action:
+            case "filter":
+                return bool(self.prompts)
+            case "versions" | "edit" | "open":
+                return self.chosen is not None
+            case "save":
+                return self.looking and self.query_one(SourcePane).body.has_focus
         return None
+
+
+def _source(name: str, lab: Lab, task: Task[Source]) -> Source:
+    from promptlab.app.editing import read_source  # here because the lab is slow to import
+
+    return read_source(lab, name)
+
+
+def _check(source: Source, text: str, lab: Lab, task: Task[tuple[Finding, ...]]) -> tuple[Finding, ...]:
+    from promptlab.app.editing import check_source
+
+    return check_source(lab, source, text)
+
+
+def _save(source: Source, text: str, lab: Lab, task: Task[Source]) -> Source:
+    from promptlab.app.editing import save_source
+
+    return save_source(lab, source, text)
+
+
+def _locate(source: Source, lab: Lab, task: Task[Path]) -> Path:
+    from promptlab.app.editing import locate_source
+
+    return locate_source(lab, source.file)
+
+
+def _versions(name: str, labels: tuple[str, ...], lab: Lab, task: Task[object]) -> tuple[PromptRow, Source]:
+    from promptlab.app.editing import past_source, read_source
+    from promptlab.app.versions import load_versions, united
+
+    prompts = load_versions(lab, labels)
+    row = PromptRow(name, prompts[0].description, united(prompts, labels))
+    return row, read_source(lab, name) if labels[0] == name else past_source(prompts[0])

@@ -29,6 +29,10 @@ class PlayState(Screen[None]):
     prompts: var[tuple[PromptRow, ...]] = var((), init=False)
     chosen: var[PromptRow | None] = var(None, init=False)
     """The prompt that is marked."""
+    versions: var[tuple[str, ...]] = var((), init=False)
+    """Labels of the versions of that prompt which a run asks for; without any, the working copy."""
+    looking: var[bool] = var(False, init=False, bindings=True)
+    """Whether the prompt's source is shown in place of the answers."""
     samples: var[int] = var(1, init=False, bindings=True)
     reasons: var[tuple[str, ...]] = var((), init=False)
     """Why something could not be done."""
@@ -99,6 +103,7 @@ class PlayState(Screen[None]):
         self._answers_come()
 
     def _answers_come(self) -> None:
+        self.looking = False
         if self.has_class("-narrow"):
             self.sidebar = False
 

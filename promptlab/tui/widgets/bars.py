@@ -11,19 +11,43 @@ from textual.reactive import var
 from textual.widgets import Static
 
 from promptlab.tui import show
-from promptlab.tui.state import PromptRow, Survey
+from promptlab.tui.bindings import of, shown_keys
+from promptlab.tui.command import Command
+from promptlab.tui.describe_models import offer, progress, state, these
+from promptlab.tui.model_news import ModelNews
+from promptlab.tui.state import Survey
+
+WIDE = 100
+"""Cells from which on the title has room for everything."""
+
+
+class Tab(Static):
+    """A screen to go to."""
+
+    def __init__(self, command: Command) -> None:
+        super().__init__(Content(command.label), classes="tab", name=command.id)
+        self.tooltip = Content(f"{shown_keys(command)}: {command.help}")
+        self._action = command.action
+
+    async def on_click(self) -> None:
+        """Go there."""
+        await self.app.run_action(self._action)
 
 
 class TitleBar(Horizontal):
-    """The program, the library's path, and what is in it."""
+    """The program, its screens, the library's path, and what is in it or under way."""
 
     DEFAULT_CSS = """
     TitleBar {
         height: 1;
         background: $panel;
         padding: 0 1;
-        & > .where { width: 1fr; text-wrap: nowrap; text-overflow: ellipsis; }
-        & > .what { width: auto; text-wrap: nowrap; color: $text-muted; }
+        & > Static { width: auto; text-wrap: nowrap; }
+        & > .tab { padding: 0 1; color: $text-muted; &:hover { background: $surface; } }
+        & > .-here { color: $text; text-style: bold underline; }
+        & > .name { margin-right: 1; color: $text-accent; text-style: bold; }
+        & > .where { width: 1fr; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
+        & > .what { max-width: 60%; text-wrap: nowrap; text-overflow: ellipsis; color: $text-muted; }
     }
     """
 
@@ -34,7 +58,13 @@ class TitleBar(Horizontal):
     """What is under way."""
 
     def compose(self) -> ComposeResult:
-        """Left and right."""
+        """The screens on the left, what there is on the right."""
+        yield Static(Content("promptlab"), classes="name")
+        here = getattr(self.screen, "scope", "")
+        for command in of("app"):
+            scope = command.id.removeprefix("screen.")
+            if scope != command.id:
+                yield Tab(command).set_class(scope == here, "-here")
         yield Static(classes="where")
         yield Static(classes="what")
 
@@ -43,21 +73,35 @@ class TitleBar(Horizontal):
         for name in ("survey", "activity"):
             self.watch(self.app, name, partial(setattr, self, name))
 
-    def watch_survey(self, survey: Survey | None) -> None:
+    def watch_survey(self) -> None:
         """Say where we are."""
-        name = Content.styled("promptlab", f"bold {show.ACCENT}")
-        where = show.line(show.path(survey.root)) if survey else Content.styled("opening the library …", show.DIM)
-        self.query_one(".where", Static).update(show.join([name, where]))
         self._tell()
 
     def watch_activity(self) -> None:
         """Say so, also while there is no column to see it in."""
         self._tell()
 
+    def on_resize(self) -> None:
+        """Use the room that there is."""
+        self._tell()
+
     def _tell(self) -> None:
         state = show.join([show.line(f"● {words}", show.ACCENT) for words in self.activity.values()], " ")
-        facts = Content(_holdings(self.survey)) if self.survey else Content("")
-        self.query_one(".what", Static).update(show.join([state, facts], " · "))
+        # A narrow title says what is under way, or else what there is, in few words.
+        wide = self.app.size.width >= WIDE
+        facts = Content(_holdings(self.survey, wide)) if self.survey and (wide or not self.activity) else Content("")
+        what = show.join([state, facts], " · ")
+        self.query_one(".what", Static).update(what)
+        tabs = sum(len(str(tab.content)) + 2 for tab in self.query(Tab))
+        room = self.size.width - len("promptlab") - 5 - tabs - what.cell_length
+        self.query_one(".where", Static).update(self._where(room))
+
+    def _where(self, room: int) -> Content:
+        """The end of the path, which tells more than its beginning."""
+        if self.survey is None:
+            return Content.styled("opening the library …", show.DIM)
+        path = show.line(show.path(self.survey.root))
+        return path if path.cell_length <= room else Content("…") + path[len(path) - max(room - 1, 0) :]
 
 
 class Problems(Static):
@@ -85,77 +129,92 @@ class Problems(Static):
 
 
 class Welcome(VerticalScroll):
-    """What stands where the answers will be: what to do next, and the prompt that would run."""
+    """What stands above the source, where the answers will be: what to do next."""
 
     DEFAULT_CSS = """
     Welcome {
         padding: 1 3;
         & > #advice { height: auto; }
-        & > #source { height: auto; margin-top: 1; color: $text-muted; }
     }
     """
 
     survey: var[Survey | None] = var(None)
     """What the library holds."""
-    row: var[PromptRow | None] = var(None)
-    """The prompt that is marked."""
+    news: var[ModelNews] = var(ModelNews())
+    """What is being done with models."""
 
     def compose(self) -> ComposeResult:
-        """Advice above, source below."""
+        """The advice."""
         yield Static(id="advice")
-        yield Static(id="source")
 
-    def watch_survey(self, survey: Survey | None) -> None:
+    def watch_survey(self) -> None:
         """Advise."""
-        self.query_one("#advice", Static).update(advice(survey))
+        self.query_one("#advice", Static).update(advice(self.survey, self.news))
 
-    def watch_row(self, row: PromptRow | None) -> None:
-        """Show the source."""
-        prompt = row.prompt if row else None
-        self.query_one("#source", Static).update(show.block(prompt.source.strip()) if prompt else Content(""))
-        self.border_title = show.line(prompt.signature) if prompt else Content("Answers")
+    def watch_news(self, old: ModelNews, news: ModelNews) -> None:
+        """Say how far the models have come."""
+        if old.doing != news.doing:
+            self.watch_survey()
 
 
-def advice(survey: Survey | None) -> Content:
+def advice(survey: Survey | None, news: ModelNews) -> Content:
     """What a newcomer does next."""
     if survey is None:
         return Content("")
     if not survey.prompts:
-        return show.lines(
-            [
-                Content.styled("There is no prompt here yet.", "bold"),
-                Content(""),
-                Content.assemble("Leave with ctrl+q, and in a folder of your own type"),
-                Content.styled("  promptlab init", show.ACCENT),
-                Content("which makes a library with prompts to begin with. Or write a file into"),
-                show.line(f"  {show.path(survey.root)}/prompts/NAME.jinja", show.ACCENT),
-                Content("and press ctrl+l to look again."),
-            ]
-        )
-    if not survey.on_disk and survey.missing:
-        names = " ".join(model.name for model in survey.missing)
-        return show.lines(
-            [
-                Content.styled("No model is on disk yet.", "bold"),
-                Content(""),
-                Content("In another terminal type"),
-                show.line(f"  promptlab models pull {names}", show.ACCENT),
-                Content(f"which fetches {_total(survey)}, once. Then press ctrl+l to look again."),
-            ]
-        )
+        return _no_prompts(survey)
+    if news.doing is not None and news.doing.what == "pull":
+        return _pulling(survey, news)
+    if not survey.on_disk:
+        return _no_models(survey)
     keys = [("enter", "go to the inputs"), ("ctrl+r", "run on every ticked model"), ("f1", "every key")]
-    return show.lines([Content.assemble((f"{key:>7}", show.ACCENT), f"  {what}") for key, what in keys])
+    return show.lines([_key(key, what) for key, what in keys])
 
 
-def _holdings(survey: Survey) -> str:
-    models = _count(len(survey.models), "model")
-    return f"{_count(len(survey.prompts), 'prompt')} · {survey.on_disk} of {models} on disk"
+def _key(key: str, what: str) -> Content:
+    return Content.assemble((f"{key:>7}", show.ACCENT), f"  {what}")
 
 
-def _total(survey: Survey) -> str:
-    known = sum(model.bytes or 0 for model in survey.missing)
-    least = "at least " if any(model.bytes is None for model in survey.missing) else ""
-    return f"{_count(len(survey.missing), 'model')}, {least}{show.size(known)} in all"
+def _no_prompts(survey: Survey) -> Content:
+    return show.lines(
+        [
+            Content.styled("There is no prompt here yet.", "bold"),
+            Content(""),
+            Content.assemble("Leave with ctrl+q, and in a folder of your own type"),
+            Content.styled("  promptlab init", show.ACCENT),
+            Content("which makes a library with prompts to begin with. Or write a file into"),
+            show.line(f"  {show.path(survey.root)}/prompts/NAME.jinja", show.ACCENT),
+            Content("and press ctrl+l to look again."),
+        ]
+    )
+
+
+def _no_models(survey: Survey) -> Content:
+    if not survey.missing:
+        return show.lines([Content.styled("No models yet.", "bold"), Content(""), _key("f5", "choose one to pull")])
+    head = Content.assemble("No models yet: press ", ("p", f"bold {show.ACCENT}"), f" to pull {these(survey.missing)}")
+    then = Content.styled("They are fetched once, checked by their hashes, and kept for every library.", show.DIM)
+    offers = [Content("  ") + offer(row) for row in survey.missing]
+    return show.lines([head.stylize("bold"), Content(""), *offers, Content(""), then])
+
+
+def _pulling(survey: Survey, news: ModelNews) -> Content:
+    doing = news.doing
+    assert doing is not None
+    rows = [row for row in survey.models if row.name in doing.names]
+    lines = [Content.styled("Pulling. You can go on meanwhile.", "bold"), Content("")]
+    for row in rows:
+        lines.append(show.join([offer(row), state(row, news)]))
+        if row.name == doing.name:
+            lines += [Content("  ") + line for line in progress(doing).split("\n")]
+    return show.lines([*lines, Content(""), _key("esc", "cancel; what has been fetched whole is kept")])
+
+
+def _holdings(survey: Survey, wide: bool) -> str:
+    prompts = _count(len(survey.prompts), "prompt")
+    if not wide:
+        return f"{prompts} · {survey.on_disk}/{_count(len(survey.models), 'model')}"
+    return f"{prompts} · {survey.on_disk} of {_count(len(survey.models), 'model')} on disk"
 
 
 def _count(number: int, noun: str) -> str:

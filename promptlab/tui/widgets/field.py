@@ -86,23 +86,31 @@ class Field(Vertical):
     }
     """
 
-    def __init__(self, declared: Declared, draft: Any = None) -> None:
+    def __init__(self, declared: Declared, draft: Any = None, held: fields.Held | None = None) -> None:
+        """`draft` is what was typed before, and `held` what a case gives."""
         super().__init__()
         self.declared = declared
         self.kind = fields.kind_of(declared)
-        self._start = _first(declared, self.kind) if draft is None else draft
-        self._control = self._make(self.kind, self._start)
+        self.held = held
+        """What a case gives."""
+        self._start = draft if _is_one(declared, self.kind, draft) else _first(declared, self.kind)
+        self._control = self._make(self._suited(self._start), self._start)
         self._reason: str | None = None
 
     def compose(self) -> ComposeResult:
         """The label, the hint and the control, below each other."""
-        mark = Content.styled(" *", show.ACCENT) if self.declared.required else Content("")
-        kind = show.line(f"  {_short_type(self.declared)}", show.DIM)
-        yield Static(Content.assemble(show.line(self.declared.name, "bold"), mark, kind), classes="label")
+        yield Static(self._label(), classes="label")
         if self.declared.description:
             yield Static(show.line(self.declared.description), classes="hint")
         yield self._control
         yield Static(classes="complaint")
+
+    def _label(self) -> Content:
+        mark = Content.styled(" *", show.ACCENT) if self.declared.required else Content("")
+        kind = show.line(f"  {_short_type(self.declared)}", show.DIM)
+        # A switch alone does not say to everyone which way is on.
+        state = Content.styled(" · yes" if self.draft else " · no") if self.kind == "switch" else Content("")
+        return Content.assemble(show.line(self.declared.name, "bold"), mark, kind, state)
 
     @property
     def control(self) -> Widget:
@@ -123,17 +131,36 @@ class Field(Vertical):
 
     def given(self) -> dict[str, Any]:
         """The value as a run takes it: one entry, or none where it is left to the prompt."""
-        from promptlab.app.run import Typed  # here because the lab is slow to import
-
         draft, name = self.draft, self.declared.name
+        if self.held is not None and draft == self.held.draft:
+            return {name: self.held.value}
         if isinstance(draft, str):
             untouched = draft == self._start == _first(self.declared, self.kind)
             given = not untouched and fields.is_given(self.declared, draft)
-            return {name: Typed(draft)} if given else {}
+            return {name: _typed(draft)} if given else {}
         if isinstance(draft, bool):
             return {name: draft} if self.declared.required or draft != bool(self.declared.default) else {}
         chosen = isinstance(draft, int) and draft != _first(self.declared, self.kind)
         return {name: self.declared.schema["enum"][draft]} if chosen else {}
+
+    async def hold(self, value: Any, *, typed: bool = False) -> None:
+        """Show a value that a case gives, and give exactly that to a run until somebody types."""
+        draft = fields.draft_of(self.declared, self.kind, value, typed=typed)
+        kind = self._suited(draft)
+        if isinstance(draft, str):
+            draft = sanitize(draft) if kind == "area" else sanitize_line(draft)
+        await self._swap(kind, draft)
+        self.held = fields.Held(self.draft, _typed(value) if typed and isinstance(value, str) else value)
+
+    async def put(self, draft: Any) -> None:
+        """Show what was typed before, or nothing in particular."""
+        self.held = None
+        self._start = draft if _is_one(self.declared, self.kind, draft) else _first(self.declared, self.kind)
+        await self._swap(self._suited(self._start), self._start)
+
+    def _suited(self, draft: Any) -> fields.Kind:
+        """The kind of control that has room for what it is to show."""
+        return "area" if self.kind == "line" and isinstance(draft, str) and "\n" in draft else self.kind
 
     @on(Line.Pasted)
     async def _grow(self, event: Line.Pasted) -> None:
@@ -144,15 +171,34 @@ class Field(Vertical):
         old = self._control
         assert isinstance(old, Line)
         at = old.cursor_position
-        self._control = self._make("area", old.value[:at] + event.text + old.value[at:])
-        await self.mount(self._control, after=old)
+        await self._swap("area", old.value[:at] + event.text + old.value[at:])
         self._control.focus()
+
+    async def _swap(self, kind: fields.Kind, draft: Any) -> None:
+        """Put another control in the place of the one that is there."""
+        old, self._control = self._control, self._make(kind, draft)
+        focused = old.has_focus
+        await self.mount(self._control, after=old)
+        if focused:
+            self._control.focus()
         await old.remove()
+        self._tell()
+
+    @on(Switch.Changed)
+    def _switched(self, event: Switch.Changed) -> None:
+        event.stop()
+        self._tell()
 
     @on(Input.Changed)
     @on(TextArea.Changed)
     def _check(self, event: Input.Changed | TextArea.Changed) -> None:
         event.stop()
+        self._tell()
+
+    def _tell(self) -> None:
+        """Say how a switch stands, or what is wrong with what stands in the control."""
+        if self.kind == "switch":
+            self.query_one(".label", Static).update(self._label())
         reason = fields.complaint(self.declared, self.draft) if isinstance(self.draft, str) else None
         if reason != self._reason:
             self._reason = reason
@@ -167,8 +213,14 @@ class Field(Vertical):
             case "switch":
                 return Switch(bool(draft), animate=False)
             case "choice":
-                return _choices(self.declared, draft)
+                return _choices(self.declared, Select.NULL if draft is None else draft)
         return Line(draft, placeholder=hint)
+
+
+def _typed(text: str) -> Any:
+    from promptlab.app.run import Typed  # here because the lab is slow to import
+
+    return Typed(text)
 
 
 def _choices(declared: Declared, draft: Any) -> Select[int]:
@@ -177,6 +229,13 @@ def _choices(declared: Declared, draft: Any) -> Select[int]:
     options = [(Text(sanitize_line(label)), index) for index, label in enumerate(labels)]
     # A value that must be chosen, or is there from the start, cannot be taken back.
     return Select(options, prompt="choose…", allow_blank=not isinstance(draft, int), value=draft, compact=True)
+
+
+def _is_one(declared: Declared, kind: fields.Kind, draft: Any) -> bool:
+    """Whether a control of this kind can hold a draft: since it was typed, the prompt may have changed."""
+    if kind == "choice":
+        return isinstance(draft, int) and not isinstance(draft, bool) and 0 <= draft < len(declared.schema["enum"])
+    return isinstance(draft, bool if kind == "switch" else str)
 
 
 def _first(declared: Declared, kind: fields.Kind) -> Any:
@@ -193,4 +252,5 @@ def _first(declared: Declared, kind: fields.Kind) -> Any:
 
 def _short_type(declared: Declared) -> str:
     kind = "" if declared.schema.get("enum") else type_name(declared.schema)
+    kind = f"{kind} {fields.bounds(declared.schema)}".strip() if fields.kind_of(declared) == "number" else kind
     return kind if declared.required or "default" in declared.schema else f"{kind} · optional".strip(" ·")

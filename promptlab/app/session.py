@@ -1,0 +1,19 @@
+"""Where somebody has left off in a library: read at the start, kept as it changes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from promptlab.app.lab import Lab
+from promptlab.core.session import Session
+from promptlab.files.sessions import read_session, write_session
+
+
+def left_off(lab: Lab) -> Session:
+    """What was last kept; the beginning, where that cannot be read."""
+    return read_session(lab.root)
+
+
+def keep(root: Path, session: Session) -> None:
+    """Keep it for the next time, if it can be kept."""
+    write_session(root, session)

@@ -1,0 +1,62 @@
+"""Where columns stand: beside each other, in rows, or one at a time."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["columns", "grid", "tabs"]
+Choice = Literal["auto", "columns", "grid", "tabs"]
+
+MIN_WIDTH = 36
+"""Cells that a column needs beside others."""
+MIN_HEIGHT = 10
+"""Lines that a column needs above others."""
+
+KINDS: tuple[Kind, ...] = ("columns", "grid", "tabs")
+
+
+@dataclass(frozen=True, slots=True)
+class Arrangement:
+    """How columns share the room."""
+
+    kind: Kind
+    beside: int = 1
+    """Columns in a row."""
+    width: int | None = None
+    """Of a column, where they do not share what there is; then the whole scrolls."""
+    height: int | None = None
+    """Of a row, where they do not share what there is; then the whole scrolls."""
+
+
+def arrange(choice: Choice, count: int, width: int, height: int) -> Arrangement:
+    """How so many columns stand in a room; chosen by hand, or by what fits."""
+    kind = automatic(count, width, height) if choice == "auto" else choice
+    if kind == "tabs":
+        return Arrangement("tabs")
+    if kind == "columns":
+        return Arrangement("columns", max(1, count), None if count < 2 or count * MIN_WIDTH <= width else MIN_WIDTH)
+    rows = _rows(count, width)
+    fixed = MIN_HEIGHT if rows * MIN_HEIGHT > height else None
+    return Arrangement("grid", math.ceil(count / rows), None, fixed)
+
+
+def automatic(count: int, width: int, height: int) -> Kind:
+    """Beside each other while they fit, then in rows, then one at a time."""
+    if count < 2 or count * MIN_WIDTH <= width:
+        return "columns"
+    return "grid" if _rows(count, width) * MIN_HEIGHT <= height else "tabs"
+
+
+def _rows(count: int, width: int) -> int:
+    """At least two, and as few as there can be."""
+    fitting = max(1, width // MIN_WIDTH)
+    return max(2, math.ceil(count / fitting)) if count > 1 else 1
+
+
+def following(choice: Choice, count: int, width: int, height: int) -> Choice:
+    """The next choice; none that would change nothing."""
+    shown = automatic(count, width, height)
+    choices: list[Choice] = ["auto", *(kind for kind in KINDS if kind != shown)]
+    return choices[(choices.index(choice) + 1) % len(choices)] if choice in choices else choices[1]

@@ -1,0 +1,100 @@
+"""Which answers stand in one column: the samples of one version of a prompt on one model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from textual.content import Content
+
+from promptlab.core.agreement import same_form
+from promptlab.tui import show
+
+if TYPE_CHECKING:
+    from promptlab.core.job import Job
+    from promptlab.core.record import Cell, Record
+
+Key: TypeAlias = tuple[str, str, int]
+"""Names a column in this run and the next: prompt, model, and which one of those that have both in common."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """What one column shows."""
+
+    key: Key
+    name: Content
+    """What tells it from the others; safe to show."""
+    places: tuple[int, ...]
+    """Of its cells, among all."""
+
+
+def groups(cells: Sequence[Cell]) -> tuple[Group, ...]:
+    """Put the samples of one prompt on one model together. Where one comes twice, it is another column's."""
+    found: list[list[int]] = []
+    for place, cell in enumerate(cells):
+        fitting = (group for group in found if _belongs(cell.job, [cells[i].job for i in group]))
+        group = next(fitting, None)
+        if group is None:
+            found.append([place])
+        else:
+            group.append(place)
+    first = [cells[group[0]].job for group in found]
+    prompts = len({job.prompt.label for job in first}) > 1
+    counts: dict[tuple[str, str], int] = {}
+    made = []
+    for job, group in zip(first, found, strict=True):
+        pair = (job.prompt.label, job.model.name)
+        counts[pair] = counts.get(pair, 0) + 1
+        made.append(Group((*pair, counts[pair]), _name(job, prompts, counts[pair]), tuple(group)))
+    return tuple(made)
+
+
+def _belongs(job: Job, others: Sequence[Job]) -> bool:
+    first = others[0]
+    return (
+        job.prompt.label == first.prompt.label
+        and job.prompt.hash == first.prompt.hash
+        and job.model.name == first.model.name
+        and job.case == first.case
+        and job.inputs == first.inputs
+        and job.overrides == first.overrides
+        and all(job.sample != other.sample for other in others)
+    )
+
+
+def _name(job: Job, prompts: bool, number: int) -> Content:
+    # What differs stands first: a narrow column cuts the rest off.
+    parts = [show.line(job.prompt.label)] if prompts else []
+    parts.append(show.line(job.model.title or job.model.name, "bold"))
+    return show.join([*parts, Content(f"#{number}" if number > 1 else "")], " ")
+
+
+class Letters:
+    """A letter for everything that was said: answers that say the same share one. What was looked at is kept."""
+
+    NAMES = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+    def __init__(self) -> None:
+        self._forms: dict[str, str] = {}
+        """By the record's id."""
+
+    def of(self, cells: Sequence[Cell]) -> tuple[str, ...]:
+        """For each cell its letter, in the order of the cells; empty where there is no answer, or none yet."""
+        letters: dict[str, str] = {}
+        found = []
+        for cell in cells:
+            if cell.record is None or cell.record.error:
+                found.append("")
+                continue
+            form = self._form(cell.record)
+            if form not in letters:
+                letters[form] = self.NAMES[len(letters)] if len(letters) < len(self.NAMES) else "+"
+            found.append(letters[form])
+        return tuple(found)
+
+    def _form(self, record: Record) -> str:
+        if record.id not in self._forms:
+            self._forms[record.id] = same_form(record.output)
+        return self._forms[record.id]

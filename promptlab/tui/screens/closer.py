@@ -1,0 +1,305 @@
+"""Looking closer at answers: their tokens, how they differ, what the models saw, and who says the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
+
+from textual import on
+from textual.app import ComposeResult
+from textual.content import Content
+from textual.screen import Screen
+from textual.widgets import ContentSwitcher, Footer, Static
+
+from promptlab.core.record import Record
+from promptlab.core.subject import Agreement, Difference, Subject, agreement, difference, of_cell, of_record
+from promptlab.core.tokens import Pieces, begun
+from promptlab.tui import closely, show
+from promptlab.tui.bindings import bindings
+from promptlab.tui.desk import Task
+from promptlab.tui.program import program
+from promptlab.tui.widgets.bars import TitleBar
+from promptlab.tui.widgets.closer_panes import AgreementPane, DifferencePane, SawPane, TokensPane
+from promptlab.tui.widgets.transcript import Paragraph
+
+if TYPE_CHECKING:
+    from promptlab.app.lab import Lab
+    from promptlab.app.run import Run
+    from promptlab.core.events import Engine
+    from promptlab.core.record import Cell, ModelRef, Step
+
+View = Literal["tokens", "difference", "saw", "agreement"]
+_TITLES: Mapping[View, str] = {
+    "tokens": "t Tokens",
+    "difference": "d Difference",
+    "saw": "w What it saw",
+    "agreement": "a Agreement",
+}
+
+
+class CloserScreen(Screen[None]):
+    """Shows one answer out of several, as they were when it was opened."""
+
+    BINDINGS = bindings("closer")
+    scope = "closer"
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-medium"), (160, "-roomy")]  # noqa: RUF012
+
+    def __init__(self, answers: Sequence[Cell | Record], focus: int = 0, view: View = "tokens") -> None:
+        """`focus` is the place of the answer to look at first. There must be one at least."""
+        super().__init__()
+        self.subjects = tuple(of_record(each) if isinstance(each, Record) else of_cell(each) for each in answers)
+        self.at = focus
+        """Which answer is looked at."""
+        self.view: View = view
+        self.step = max(len(self.subject.steps) - 1, 0)
+        """Which step of its program."""
+        self.other = self._another(focus)
+        """Which answer it is compared with."""
+        self.pieces: dict[str, Pieces | str] = {}
+        """What tokens stand for, by the weights of their model; or why that is not known."""
+        self._reading: dict[str, Task[Pieces]] = {}
+        self._samples = any(each.sample for each in self.subjects)
+
+    @property
+    def subject(self) -> Subject:
+        """The answer that is looked at."""
+        return self.subjects[self.at]
+
+    def compose(self) -> ComposeResult:
+        """The views, one at a time."""
+        yield TitleBar()
+        yield Static(id="views")
+        yield Static(id="which")
+        with ContentSwitcher(id="closer", initial=self.view):
+            yield TokensPane(id="tokens")
+            yield DifferencePane(id="difference")
+            yield SawPane(id="saw")
+            yield AgreementPane(id="agreement")
+        yield Footer(compact=True)
+
+    def on_mount(self) -> None:
+        """Show the first view."""
+        self._show()
+
+    def on_unmount(self) -> None:
+        """Nobody waits for tokens any more."""
+        for task in self._reading.values():
+            task.drop()
+
+    # --- commands ----------------------------------------------------------------------------------------------------
+
+    def action_close(self) -> None:
+        """Go back."""
+        self.dismiss()
+
+    def action_view(self, view: View) -> None:
+        """Look in another way; at the difference to the next answer, where a difference is shown already."""
+        if view == self.view == "difference":
+            self.other = self._another(self.other)
+        self.view = view
+        self._show()
+
+    def action_answer(self, step: int) -> None:
+        """Look at another answer."""
+        self.at = (self.at + step) % len(self.subjects)
+        self.step = max(len(self.subject.steps) - 1, 0)
+        if self.other == self.at:
+            self.other = self._another(self.other)
+        self._show()
+
+    def action_step(self, step: int) -> None:
+        """Look at another step."""
+        self.step = max(min(self.step + step, len(self.subject.steps) - 1), 0)
+        self._show()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer what can be done."""
+        if action == "answer" or parameters in (("difference",), ("agreement",)):
+            return len(self.subjects) > 1
+        return len(self.subject.steps) > 1 if action == "step" else True
+
+    def _another(self, after: int) -> int:
+        """The next answer that is not the one looked at; that one where there is no other."""
+        count = len(self.subjects)
+        places = ((after + step) % count for step in range(1, count + 1))
+        return next((place for place in places if place != self.at), self.at)
+
+    # --- what is shown -----------------------------------------------------------------------------------------------
+
+    def _show(self) -> None:
+        switcher = self.query_one(ContentSwitcher)
+        moved = switcher.current != self.view or self.focused is None
+        switcher.current = self.view
+        self.query_one("#views", Static).update(_tabs(self.view))
+        self.query_one("#which", Static).update(self._which())
+        match self.view:
+            case "tokens":
+                self._show_tokens()
+            case "difference":
+                self._show_difference()
+            case "saw":
+                self._show_saw()
+            case "agreement":
+                self._ask("agreement", partial(_agreement, self.subjects), self.query_one(AgreementPane).show)
+        if moved:
+            self._enter()
+        self.refresh_bindings()
+
+    def _enter(self) -> None:
+        pane = self.query_one(ContentSwitcher).visible_content
+        assert isinstance(pane, TokensPane | DifferencePane | SawPane | AgreementPane)
+        pane.enter()
+
+    def _which(self) -> Content:
+        """Which answer is looked at."""
+        if self.view == "agreement":
+            return Content(f"all {len(self.subjects)} answers" if len(self.subjects) > 1 else "one answer")
+        if self.view == "difference":
+            return Content(f"{self.at + 1} with {self.other + 1}, of {len(self.subjects)} answers")
+        subject = self.subject
+        count = [Content.styled(f"{self.at + 1}/{len(self.subjects)}", show.DIM)] if len(self.subjects) > 1 else []
+        steps = []
+        if self.view == "tokens" and subject.steps:
+            step = subject.steps[self.step]
+            if len(subject.steps) > 1:
+                steps.append(show.line(f"step {self.step + 1}/{len(subject.steps)} {step.name}"))
+            steps.append(Content.styled(closely.total(step), show.DIM))
+        return show.join([*count, closely.name(subject, self._samples), *steps], "  ")
+
+    def _show_tokens(self) -> None:
+        pane = self.query_one(TokensPane)
+        step = self.subject.steps[self.step] if self.subject.steps else None
+        if step is None or not step.tokens:
+            pane.say(Content.styled("There is no token to look at.", show.DIM))
+            return
+        match self._wanted(self.subject):
+            case Pieces() as pieces:
+                pane.show(step, pieces)
+            case str() as reason:
+                pane.say(show.line(f"What its tokens stand for is not known: {reason}", show.WARN))
+            case None:
+                pane.say(self._loading())
+
+    def _loading(self, fraction: float = 0.0) -> Content:
+        what = f"{self.subject.title} is asked what its tokens stand for …"
+        return show.line(what + (f" loading {fraction:.0%}" if 0 < fraction < 1 else ""), show.DIM)
+
+    def _show_difference(self) -> None:
+        both = (self.subject, self.subjects[self.other])
+        for each in both:
+            self._wanted(each)
+        found = {each.weights: self.pieces[each.weights] for each in both if each.weights in self.pieces}
+        known = [p if isinstance(p := found.get(each.weights), Pieces) else None for each in both]
+        names = [closely.name(each, self._samples) for each in both]
+        pane = self.query_one(DifferencePane)
+        pane.show(None, both, names, known)
+        self._ask("difference", partial(_difference, both, found), lambda it: pane.show(it, both, names, known))
+
+    def _show_saw(self) -> None:
+        pieces = self._wanted(self.subject) if self.subject.steps else None
+        self._ask("saw", partial(_saw, self.subject, pieces), self.query_one(SawPane).show)
+
+    def _ask(self, what: View, work: Any, done: Any) -> None:
+        """Have a view worked out, and show it unless another one is looked at by then."""
+        program(self).desk.do(work, done=lambda it: done(it) if self._is(what) else None, key="closer")
+
+    def _is(self, view: View) -> bool:
+        return self.is_attached and self.view == view
+
+    # --- what tokens stand for ---------------------------------------------------------------------------------------
+
+    def _wanted(self, subject: Subject) -> Pieces | str | None:
+        """What the tokens of an answer stand for, or why that is not known; None while the model is being asked."""
+        key = subject.weights
+        if key not in self.pieces and key not in self._reading:
+            steps = [step for each in self.subjects if each.weights == key for step in each.steps]
+            self._reading[key] = program(self).desk.do(
+                partial(_read, subject.model, subject.engine, steps),
+                items=lambda said: self._heard(key, said[-1]),
+                done=lambda pieces: self._known(key, pieces),
+                failed=lambda reasons: self._known(key, " ".join(reasons)),
+                lane="closer",
+            )
+        return self.pieces.get(key)
+
+    def _heard(self, key: str, fraction: float) -> None:
+        if self.view == "tokens" and self.subject.weights == key:
+            self.query_one(TokensPane).say(self._loading(fraction))
+
+    def _known(self, key: str, pieces: Pieces | str) -> None:
+        self.pieces[key] = pieces
+        if self.is_attached and self.view != "agreement":
+            self._show()
+
+    # --- going on ----------------------------------------------------------------------------------------------------
+
+    @on(TokensPane.Branch)
+    def _branch(self, event: TokensPane.Branch) -> None:
+        """Go on from another token, on the play screen."""
+        record, pieces = self.subject.record, self.pieces.get(self.subject.weights)
+        if record is None or not isinstance(pieces, Pieces):
+            self.notify("The answer is still being written.", severity="warning", markup=False)
+            return
+        try:
+            begun(record.steps[self.step], event.token, event.id, pieces)
+        except ValueError as error:
+            self.notify(f"Not from here: {error}.", severity="warning", markup=False)
+            return
+        app = program(self)
+        # Answers of another screen do not stand on the play screen, so there is nothing to be beside.
+        beside = app.current_mode == "play"
+        if app.play.begin(partial(_branched, record, self.step, event.token, event.id, pieces), beside=beside):
+            if lost := _lost(record, self.step):
+                app.notify(lost, markup=False)
+            self.dismiss()
+            app.switch_mode("play")
+
+
+def _tabs(view: View) -> Content:
+    """All views, and the one that is shown."""
+    parts = [(f" {title} ", "bold reverse" if name == view else show.DIM) for name, title in _TITLES.items()]
+    return Content(" ").join(Content.styled(*part) for part in parts)
+
+
+def _lost(record: Record, step: int) -> str:
+    """What does not hold for a branch."""
+    parts = []
+    if record.steps[step].constraint is not None:
+        parts.append("What the answer had to be is not asked of the rest of it.")
+    if step < len(record.steps) - 1:
+        parts.append("The later steps of the program are not run.")
+    return " ".join(parts)
+
+
+# --- in the lab's threads --------------------------------------------------------------------------------------------
+
+
+def _read(model: ModelRef, engine: Engine | None, steps: Sequence[Step], lab: Lab, task: Task[Pieces]) -> Pieces:
+    from promptlab.app.tokens import read_pieces  # here because it is slow to import
+
+    return read_pieces(lab, model, engine, steps, task.say, lambda: task.cancelled)
+
+
+def _difference(
+    both: tuple[Subject, Subject], pieces: Mapping[str, Pieces | str], lab: Lab, task: Task[Difference]
+) -> Difference:
+    return difference(*both, pieces)
+
+
+def _agreement(subjects: Sequence[Subject], lab: Lab, task: Task[Agreement]) -> Agreement:
+    return agreement(subjects)
+
+
+def _saw(
+    subject: Subject, pieces: Pieces | str | None, lab: Lab, task: Task[tuple[Paragraph, ...]]
+) -> tuple[Paragraph, ...]:
+    from promptlab.app.branch import descent  # here because it is slow to import
+
+    return closely.saw(subject, pieces, descent(lab, subject.record) if subject.record else None)
+
+
+def _branched(record: Record, step: int, token: int, id: int, pieces: Pieces, lab: Lab) -> Run:
+    from promptlab.app.branch import branch  # here because it is slow to import
+
+    return branch(lab, record, step, token, id, pieces)

@@ -1,0 +1,148 @@
+"""Ask how an answer is to be kept as a case."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Input, Select, Static
+
+from promptlab.core.text import sanitize, sanitize_line
+from promptlab.tui.desk import Desk, Task
+from promptlab.tui.widgets.bars import Problems
+from promptlab.tui.widgets.field import Area, Line
+
+if TYPE_CHECKING:
+    from promptlab.app.keeping import Holds
+    from promptlab.app.lab import Lab
+    from promptlab.app.stepping import Offer
+    from promptlab.core.record import Record
+
+_HOLDS = (
+    ("the answer holds this text", "icontains"),
+    ("the answer is this text", "equals"),
+    ("nothing: only the inputs are kept", "nothing"),
+)
+
+
+class KeepCaseScreen(ModalScreen[str | None]):
+    """Asks for the file, the id, and what is to hold; gives the file's path once the case is in it."""
+
+    DEFAULT_CSS = """
+    KeepCaseScreen {
+        align: center middle;
+        background: $background 60%;
+        & > VerticalScroll {
+            width: 94%; max-width: 90; height: auto; max-height: 94%;
+            border: round $accent; border-title-color: $text; border-subtitle-color: $text-muted; padding: 0 1;
+        }
+        & .label { height: 1; color: $text-muted; }
+        & Input, & TextArea, & Select {
+            background: $panel;
+            padding: 0 1;
+            margin-bottom: 1;
+            &:focus { background: $block-cursor-background; background-tint: $foreground 0%; }
+        }
+        & TextArea { height: auto; min-height: 2; max-height: 6; padding: 0; }
+        & Select { padding: 0; height: 1; }
+        & Select > SelectCurrent { background: transparent; padding: 0 1; }
+        & Select:focus > SelectCurrent { border: none; background-tint: $foreground 0%; }
+        & .-gone { display: none; }
+    }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "dismiss(None)", "Close", id="keep.close"),
+        Binding("ctrl+s", "save", "Save", id="keep.save", priority=True),
+    ]
+
+    def __init__(self, desk: Desk, record: Record, answer: str, id: str, offers: Sequence[Offer]) -> None:
+        super().__init__()
+        self._desk = desk
+        self._record = record
+        self._answer = answer
+        self._offers = [each for each in offers if not each.problem]
+        first = next((number for number, each in enumerate(self._offers) if each.fits), None)
+        files = [(Text(sanitize_line(_named(each))), number) for number, each in enumerate(self._offers)]
+        self._file: Select[int] = Select(
+            [*files, (Text("a new file"), len(files))],
+            value=len(files) if first is None else first,
+            allow_blank=False,
+            compact=True,
+        )
+        self._new_name = Line("", placeholder="its name in seeds/: facts, or facts.jsonl, or facts.csv")
+        self._case_id = Line(id, placeholder="what the case is called")
+        self._holds: Select[str] = Select(_HOLDS, value="icontains", allow_blank=False, compact=True)
+        self._value = Area(answer, placeholder="the text")
+
+    def compose(self) -> ComposeResult:
+        """A field for each question."""
+        with VerticalScroll(can_focus=False) as pane:
+            pane.border_title = Content("Keep as a case")
+            pane.border_subtitle = Content("ctrl+s saves · esc")
+            for label, control in (
+                ("into", self._file),
+                ("called", self._new_name),
+                ("id", self._case_id),
+                ("expected of later answers", self._holds),
+                ("this text", self._value),
+            ):
+                yield Static(Content(label), classes="label")
+                yield control
+            yield Problems()
+
+    def on_mount(self) -> None:
+        """Show what belongs to the choices."""
+        self._show()
+
+    @on(Select.Changed)
+    def _show(self) -> None:
+        """Only what is still to be said has a field."""
+        for control, shown in ((self._new_name, self._is_new), (self._value, self._holds.value != "nothing")):
+            control.set_class(not shown, "-gone")
+            label = cast(Static, self.query_one(VerticalScroll).children[_before(self, control)])
+            label.set_class(not shown, "-gone")
+
+    @property
+    def _is_new(self) -> bool:
+        return self._file.value == len(self._offers)
+
+    @on(Input.Submitted)
+    def action_save(self) -> None:
+        """Try it; where it is refused, say why and stay."""
+        file = self._new_name.value if self._is_new else self._offers[cast(int, self._file.value)].name
+        text = self._value.text
+        # What cannot be shown as it is, and was left as it is, is kept as it is.
+        value = self._answer if text == sanitize(self._answer) else text
+        keep = partial(_keep, self._record, file, self._case_id.value, cast("Holds", self._holds.value), value)
+        self._desk.do(keep, done=self._saved, failed=self._refused, key="keep")
+
+    def _saved(self, file: str) -> None:
+        self.dismiss(file)
+
+    def _refused(self, reasons: tuple[str, ...]) -> None:
+        problems = self.query_one(Problems)
+        problems.reasons = reasons
+        problems.call_after_refresh(problems.scroll_visible, animate=False)
+
+
+def _before(screen: KeepCaseScreen, control: Line | Area) -> int:
+    return screen.query_one(VerticalScroll).children.index(control) - 1
+
+
+def _named(offer: Offer) -> str:
+    cases = f"{offer.cases:,} case{'' if offer.cases == 1 else 's'}"
+    return f"{offer.name}, {cases}" + (f"; {offer.misfit}" if offer.misfit else "")
+
+
+def _keep(record: Record, file: str, id: str, holds: Holds, value: str, lab: Lab, task: Task[str]) -> str:
+    from promptlab.app.keeping import NewCase, keep_case  # here because it is slow to import
+
+    return keep_case(lab, record, NewCase(file, id, holds, value))

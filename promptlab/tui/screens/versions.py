@@ -1,0 +1,241 @@
+"""Choose which versions of a prompt to run, and see what they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Input, OptionList, Static
+from textual.widgets.option_list import Option
+
+from promptlab.tui import show
+from promptlab.tui.desk import Desk, Task
+from promptlab.tui.widgets.field import Line
+
+if TYPE_CHECKING:
+    from promptlab.app.lab import Lab
+    from promptlab.app.versions import Listing, Preview, Version
+
+MAX_LINES = 2_000
+"""Of a source, or of a difference."""
+MAX_LINE = 2_000
+_STYLES = {"+": show.GOOD, "-": show.BAD, "@": show.ACCENT, "\\": show.DIM}
+
+
+class VersionsScreen(ModalScreen[tuple[str, ...] | None]):
+    """Lists the versions of a prompt with their log; gives the labels of those that were chosen."""
+
+    DEFAULT_CSS = """
+    VersionsScreen {
+        align: center middle;
+        background: $background 60%;
+        & > Vertical { width: 94%; max-width: 130; height: 92%; border: round $accent; padding: 0 1; }
+        & OptionList {
+            height: auto; max-height: 45%; border: none; padding: 0; text-wrap: nowrap; text-overflow: ellipsis;
+            background: transparent;
+            &:focus { border: none; background-tint: $foreground 0%; }
+        }
+        & Line { background: $panel; padding: 0 1; }
+        & .notice { display: none; height: auto; color: $text-warning; }
+        & .notice.-shown { display: block; }
+        & VerticalScroll { height: 1fr; border-top: solid $border-blurred; border-title-color: $text-muted; }
+        & VerticalScroll > Static { height: auto; }
+    }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "dismiss(None)", "Close", id="versions.close"),
+        Binding("space", "tick", "Tick", id="versions.tick"),
+        Binding("d", "turn", "Source or difference", id="versions.difference"),
+    ]
+
+    def __init__(self, desk: Desk, name: str, chosen: Sequence[str]) -> None:
+        super().__init__()
+        self._desk = desk
+        self._prompt = name
+        self._versions: list[Version] = []
+        self._ticked: list[str] = [label for label in chosen if len(chosen) > 1]
+        self._first = chosen[0] if chosen else name
+        self._preview: Preview | None = None
+        self._sources = False
+        """Whether sources are shown, rather than what is different now."""
+
+    def compose(self) -> ComposeResult:
+        """The versions, a field for any other, and what is marked."""
+        with Vertical() as pane:
+            pane.border_title = Content.assemble("Versions of ", show.line(self._prompt, "bold"))
+            pane.border_subtitle = Content("enter chooses · space ticks several · d source/difference · esc")
+            yield Static(classes="notice")
+            yield OptionList()
+            yield Line("", placeholder="another revision: HEAD~2, a branch, a tag, a commit")
+            with VerticalScroll(can_focus=True):
+                yield Static(classes="preview")
+
+    def on_mount(self) -> None:
+        """Ask for the log."""
+        self.query_one(OptionList).focus()
+        self._say("Reading the log …")
+        self._desk.do(partial(_list, self._prompt), done=self._listed, failed=self._failed, key="versions")
+
+    @property
+    def marked(self) -> Version | None:
+        """The version that is marked."""
+        at = self.query_one(OptionList).highlighted
+        return self._versions[at] if at is not None and at < len(self._versions) else None
+
+    # --- what the lab says -------------------------------------------------------------------------------------------
+
+    def _listed(self, listing: Listing) -> None:
+        self._say(listing.problem)
+        self._versions = list(listing.versions)
+        known = {version.label for version in self._versions}
+        for label in dict.fromkeys([*self._ticked, self._first]):
+            if label not in known:
+                self._versions.append(_other(label))
+        self._fill(self._first)
+
+    def _failed(self, reasons: tuple[str, ...]) -> None:
+        self._say(" ".join(reasons))
+
+    def _previewed(self, preview: Preview) -> None:
+        self._preview = preview
+        self._show()
+
+    def _unseen(self, reasons: tuple[str, ...]) -> None:
+        self.query_one(".preview", Static).update(show.lines([show.line(r, show.BAD) for r in reasons]))
+
+    # --- what is shown -----------------------------------------------------------------------------------------------
+
+    def _say(self, notice: str) -> None:
+        label = self.query_one(".notice", Static)
+        label.update(show.line(notice))
+        label.set_class(bool(notice), "-shown")
+
+    def _fill(self, marked: str) -> None:
+        listed = self.query_one(OptionList)
+        labels = [version.label for version in self._versions]
+        with self.prevent(OptionList.OptionHighlighted):
+            listed.clear_options()
+            listed.add_options([Option(self._row(version)) for version in self._versions])
+        listed.highlighted = labels.index(marked) if marked in labels else 0 if labels else None
+
+    def _row(self, version: Version) -> Content:
+        box = ("[x] ", f"bold {show.ACCENT}") if version.label in self._ticked else ("[ ] ", "")
+        at = version.label.partition("@")[2]
+        name = show.line(f"{at or 'working copy':<13}", "bold")
+        facts = [
+            show.line(version.date[:16].replace("T", " ")),
+            show.line(version.hash[:8], show.DIM),
+            show.line(version.subject),
+        ]
+        if version.dirty:
+            facts.append(Content.styled("● not committed", show.WARN))
+        facts += [show.line(f"⌂ {tag}", show.ACCENT) for tag in version.tags[:5]]
+        return Content.assemble(box, name, " ", show.join(facts))
+
+    def _show(self) -> None:
+        """The marked version, or what is different now."""
+        preview = self._preview
+        pane = self.query_one(VerticalScroll)
+        if preview is None:
+            return
+        is_past = preview.label != self._prompt
+        if self._sources or not is_past:
+            pane.border_title = show.line(f"source of {preview.label}")
+            shown = _cut(preview.source.split("\n"))
+        else:
+            pane.border_title = show.line(f"from {preview.label} to the working copy")
+            shown = _difference(preview)
+        self.query_one(".preview", Static).update(shown)
+        pane.scroll_home(animate=False)
+
+    # --- what is done ------------------------------------------------------------------------------------------------
+
+    @on(OptionList.OptionHighlighted)
+    def _highlighted(self, event: OptionList.OptionHighlighted) -> None:
+        event.stop()
+        if self.marked is not None:
+            look = partial(_look, self._prompt, self.marked.label)
+            self._desk.do(look, done=self._previewed, failed=self._unseen, key="preview")
+
+    @on(OptionList.OptionSelected)
+    def _selected(self, event: OptionList.OptionSelected) -> None:
+        event.stop()
+        if self.marked is not None:
+            order = [version.label for version in self._versions if version.label in self._ticked]
+            self.dismiss(tuple(order) or (self.marked.label,))
+
+    @on(Input.Submitted)
+    def _named(self, event: Input.Submitted) -> None:
+        """A revision in git's words is one more line, and marked."""
+        event.stop()
+        revision = event.value.strip().removeprefix(f"{self._prompt}@")
+        if not revision:
+            return
+        label = f"{self._prompt}@{revision}"
+        if all(version.label != label for version in self._versions):
+            self._versions.append(_other(label))
+        event.input.value = ""
+        self._fill(label)
+        self.query_one(OptionList).focus()
+
+    def action_tick(self) -> None:
+        """One more that is run, or one less."""
+        if self.marked is None:
+            return
+        label = self.marked.label
+        self._ticked = [t for t in self._ticked if t != label] if label in self._ticked else [*self._ticked, label]
+        at = self.query_one(OptionList).highlighted
+        if at is not None:
+            self.query_one(OptionList).replace_option_prompt_at_index(at, self._row(self.marked))
+
+    def action_turn(self) -> None:
+        """Show sources, or differences."""
+        self._sources = not self._sources
+        self._show()
+
+
+def _difference(preview: Preview) -> Content:
+    if preview.problem:
+        return show.line(preview.problem, show.BAD)
+    if not preview.changes:
+        return Content.styled("Nothing is different now.", show.DIM)
+    lines: list[str] = []
+    for change in preview.changes:
+        if len(preview.changes) > 1:
+            lines.append(f"@ {change.new or change.old}")
+        lines += change.lines
+    return _cut(lines, coloured=True)
+
+
+def _cut(lines: list[str], *, coloured: bool = False) -> Content:
+    shown = [
+        show.line(line[:MAX_LINE].replace("\t", "    "), _STYLES.get(line[:1], "") if coloured else "")
+        for line in lines[:MAX_LINES]
+    ]
+    more = len(lines) - MAX_LINES
+    return show.lines([*shown, *([Content.styled(f"… and {more:,} lines more", show.DIM)] if more > 0 else [])])
+
+
+def _other(label: str) -> Version:
+    from promptlab.app.versions import Version  # here because it is slow to import
+
+    return Version(label)
+
+
+def _list(name: str, lab: Lab, task: Task[Listing]) -> Listing:
+    from promptlab.app.versions import list_versions  # here because it is slow to import
+
+    return list_versions(lab, name)
+
+
+def _look(name: str, label: str, lab: Lab, task: Task[Preview]) -> Preview:
+    from promptlab.app.versions import preview_version
+
+    return preview_version(lab, name, label)

@@ -1,0 +1,232 @@
+"""What answers are drawn with: one line, that unfolds into a field for each option."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
+from textual.message import Message
+from textual.reactive import var
+from textual.widget import Widget
+from textual.widgets import Input, Select, Static
+
+from promptlab.tui import asking, show
+from promptlab.tui.asking import Asked
+from promptlab.tui.state import PromptRow
+from promptlab.tui.widgets.field import Line
+
+if TYPE_CHECKING:
+    from promptlab.app.models import Entry
+    from promptlab.core.prompt import Prompt
+
+_MODES = (("exact: nothing beside it matters", "exact"), ("fast: whatever is quickest", "fast"))
+
+
+class Setting(Vertical):
+    """One option: its name, its field, and what is wrong with what stands there."""
+
+    DEFAULT_CSS = """
+    Setting {
+        height: auto;
+        & > Horizontal { height: 1; }
+        & .label { width: 15; color: $text-muted; }
+        & .complaint { display: none; height: auto; color: $text-error; padding-left: 2; }
+        &.-wrong .complaint { display: block; }
+        & Input, & Select {
+            width: 1fr;
+            background: $panel;
+            padding: 0 1;
+            &:focus { background: $block-cursor-background; background-tint: $foreground 0%; }
+        }
+        & Select { padding: 0; height: 1; }
+        & Select > SelectCurrent { background: transparent; padding: 0 1; }
+        & Select:focus > SelectCurrent { border: none; background-tint: $foreground 0%; }
+        &.-wrong Input { background: $error 20%; }
+    }
+    """
+
+    def __init__(self, name: str, control: Widget, hint: str) -> None:
+        super().__init__()
+        self.option = name
+        self.control = control
+        self.control.tooltip = Content(hint) if hint else None
+
+    def compose(self) -> ComposeResult:
+        """Side by side, and the complaint below."""
+        yield Horizontal(Static(Content(self.option), classes="label"), self.control)
+        yield Static(classes="complaint")
+
+    def complain(self, reason: str) -> None:
+        """Say what is wrong, or nothing."""
+        self.set_class(bool(reason), "-wrong")
+        self.query_one(".complaint", Static).update(show.line(reason))
+
+
+class OptionsPane(Vertical):
+    """Shows what holds, and knows what has been set."""
+
+    DEFAULT_CSS = """
+    OptionsPane {
+        height: auto;
+        & > .summary { height: 1; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
+        & > VerticalScroll { display: none; height: auto; }
+        &.-open { border: round $border-blurred; border-title-color: $text-muted; padding: 0 1; }
+        &.-open > .summary { display: none; }
+        &.-open > VerticalScroll { display: block; }
+        &.-open:focus-within { border: round $accent; border-title-color: $text; }
+    }
+    """
+
+    row: var[PromptRow | None] = var(None)
+    """The prompt, whose own options hold where nothing is set."""
+    models: var[tuple[Entry, ...]] = var(())
+    """The models that are asked, whose options hold where the prompt has none."""
+    samples: var[int] = var(1)
+    """How many answers each model gives."""
+    open: var[bool] = var(False)
+    """Whether the fields are shown."""
+    asked: var[Asked] = var(Asked())
+    """What has been set."""
+
+    class SamplesSet(Message):
+        """Somebody typed another number of samples."""
+
+        def __init__(self, samples: int) -> None:
+            super().__init__()
+            self.samples = samples
+
+    class RunRequested(Message):
+        """Enter was pressed in a field."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.border_title = Content("Options")
+        self.border_subtitle = Content("ctrl+t folds")
+        lines = {name: Line("", placeholder="") for name in asking.NAMES}
+        self._settings = {name: Setting(name, line, asking.HINTS[name]) for name, line in lines.items()}
+        self._lines = lines
+        self._samples = Line("1", placeholder="1")
+        self._mode: Select[str] = Select(_MODES, prompt="as models.yaml says", compact=True)
+
+    def compose(self) -> ComposeResult:
+        """The line, and the fields in its place."""
+        yield Static(classes="summary")
+        with VerticalScroll(can_focus=False):
+            yield from self._settings.values()
+            yield Setting("samples", self._samples, "How often each model is asked: f7 and f8 do the same.")
+            yield Setting("mode", self._mode, "")
+
+    def enter(self) -> None:
+        """Unfold, and put the focus on the first field."""
+        self.open = True
+        self._lines[asking.NAMES[0]].focus()
+
+    def put(self, options: Mapping[str, Any], mode: str | None) -> None:
+        """Set these options and no others, as if they had been typed."""
+        for name, line in self._lines.items():
+            line.value = json.dumps(options[name]) if name in options else ""
+        if mode in (None, "exact", "fast"):
+            self._mode.value = Select.NULL if mode is None else mode
+
+    # --- what is shown -----------------------------------------------------------------------------------------------
+
+    @property
+    def _prompt(self) -> Prompt | None:
+        return self.row.prompt if self.row else None
+
+    def watch_open(self, open: bool) -> None:
+        """Fold or unfold."""
+        self.set_class(open, "-open")
+
+    def watch_row(self) -> None:
+        """Another prompt has other options."""
+        self._tell()
+
+    def watch_models(self) -> None:
+        """Other models may, too."""
+        self._tell()
+
+    def watch_asked(self) -> None:
+        """Say what has been set."""
+        self._tell()
+
+    def watch_samples(self, samples: int) -> None:
+        """Show how many, however that was set."""
+        if self._samples.value.strip() != str(samples):
+            self._samples.value = str(samples)
+        self._tell()
+
+    def _tell(self) -> None:
+        if not self.is_mounted:
+            return
+        for name, line in self._lines.items():
+            line.placeholder = show.line(asking.placeholder(name, self._prompt, self.models)).plain
+        told = asking.summary(self.asked, self.samples, self._prompt, self.models)
+        self.query_one(".summary", Static).update(Content.assemble(("▸ ", show.ACCENT), told))
+
+    def on_mount(self) -> None:
+        """Say what holds."""
+        self._tell()
+
+    def on_click(self, event: events.Click) -> None:
+        """Unfold."""
+        if not self.open:
+            self.enter()
+
+    # --- what is typed -----------------------------------------------------------------------------------------------
+
+    @on(Input.Changed)
+    def _changed(self, event: Input.Changed) -> None:
+        event.stop()
+        if event.input is self._samples:
+            self._count(event.value)
+        self._read()
+
+    @on(Select.Changed)
+    def _chosen(self, event: Select.Changed) -> None:
+        event.stop()
+        self._read()
+
+    @on(Input.Submitted)
+    def _submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.post_message(self.RunRequested())
+
+    def _count(self, text: str) -> None:
+        try:
+            samples = asking.read_samples(text)
+        except ValueError:
+            return
+        if samples != self.samples:
+            self.post_message(self.SamplesSet(samples))
+
+    def _read(self) -> None:
+        """Take what stands in the fields, and complain where it is none."""
+        options, wrong = {}, []
+        for name, line in self._lines.items():
+            reason = ""
+            if line.value.strip():
+                try:
+                    options[name] = asking.read_option(name, line.value)
+                except ValueError as error:
+                    reason = str(error)
+                    wrong.append(f"{name} {reason}")
+            self._settings[name].complain(reason)
+        wrong += self._wrong_samples()
+        mode = self._mode.value
+        self.asked = Asked(options, "exact" if mode == "exact" else "fast" if mode == "fast" else None, tuple(wrong))
+
+    def _wrong_samples(self) -> list[str]:
+        setting = self._samples.query_ancestor(Setting)
+        try:
+            asking.read_samples(self._samples.value)
+        except ValueError as error:
+            setting.complain(str(error))
+            return [f"samples {error}"]
+        setting.complain("")
+        return []

@@ -1,0 +1,171 @@
+"""What a comparison is set up with: prompts, cases and models to tick, and a few fields."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from textual.app import ComposeResult
+from textual.containers import Grid, Horizontal, Vertical, VerticalScroll
+from textual.content import Content
+from textual.reactive import var
+from textual.widgets import Select, Static, Switch
+
+from promptlab.tui import show
+from promptlab.tui.widgets.bars import Problems
+from promptlab.tui.widgets.field import Line
+from promptlab.tui.widgets.ticks import Tick, TickList
+
+if TYPE_CHECKING:
+    from promptlab.app.cases import CaseRow
+    from promptlab.files.versions import Logged
+    from promptlab.tui.state import Survey
+
+RECALLS = (
+    ("take what is there", "everything"),
+    ("repeat errors", "answers"),
+    ("answer all again", "nothing"),
+)
+"""What to do with answers that the history has."""
+MAX_VERSIONS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What has been set up, as it was typed."""
+
+    prompts: tuple[str, ...]
+    cases: tuple[str, ...]
+    models: tuple[str, ...]
+    samples: str = "1"
+    options: str = ""
+    """`temperature=0.2 seed=7`"""
+    variables: str = ""
+    """`topic=rain`: what every case has, unless it says otherwise."""
+    judge: str = ""
+    recall: str = "everything"
+    likeness: bool = False
+    code: bool = False
+
+
+class Setup(VerticalScroll):
+    """Shows what can be compared, and knows what was chosen."""
+
+    DEFAULT_CSS = """
+    Setup {
+        & > .lists { height: 1fr; min-height: 7; & > TickList { width: 1fr; height: 1fr; padding: 0 1; } }
+        & > Grid {
+            height: auto;
+            grid-size: 4;
+            grid-columns: 1fr 2fr 2fr 2fr;
+            grid-gutter: 0 2;
+            grid-rows: auto;
+            padding: 0 2;
+            & > Vertical { height: auto; }
+            & Static { height: 1; color: $text-muted; text-wrap: nowrap; text-overflow: ellipsis; }
+            & Input, & Select {
+                background: $panel;
+                padding: 0 1;
+                &:focus { background: $block-cursor-background; background-tint: $foreground 0%; }
+            }
+            & Select { padding: 0; height: 1; }
+            & Select > SelectCurrent { background: transparent; padding: 0 1; }
+            & Select:focus > SelectCurrent { border: none; background-tint: $foreground 0%; }
+            & Switch, & Switch:focus { width: auto; height: 1; border: none; padding: 0 1; background: $panel; }
+            & Switch:focus { background: $block-cursor-background; }
+        }
+    }
+    """
+
+    survey: var[Survey | None] = var(None, init=False)
+    """What the library holds."""
+    files: var[tuple[CaseRow, ...]] = var((), init=False)
+    """The case files in seeds/."""
+    versions: var[dict[str, tuple[Logged, ...]]] = var(dict[str, "tuple[Logged, ...]"], init=False)
+    """The versions that are listed, by the name of the prompt."""
+    reasons: var[tuple[str, ...]] = var((), init=False)
+    """Why it could not begin."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id, can_focus=False)
+        self.prompts = TickList("Prompts", "There is no prompt here yet.", id="batch-prompts")
+        self.cases = TickList("Cases", "There is no file in seeds/: one case, of the variables.", id="batch-cases")
+        self.models = TickList("Models", "models.yaml has no model.", id="batch-models")
+        self._samples = Line("1", placeholder="1")
+        self._options = Line("", placeholder="temperature=0.2 seed=7")
+        self._variables = Line("", placeholder="topic=rain audience='a child'")
+        self._judge = Line("", placeholder="a model's name")
+        self._likeness = Switch(animate=False)
+        self._code = Switch(animate=False)
+        self._recall: Select[str] = Select(RECALLS, value="everything", allow_blank=False, compact=True)
+
+    def compose(self) -> ComposeResult:
+        """Lists above, fields below, and what is wrong."""
+        with Horizontal(classes="lists"):
+            yield self.prompts
+            yield self.cases
+            yield self.models
+        with Grid():
+            yield from (
+                _labelled("samples", self._samples),
+                _labelled("options", self._options),
+                _labelled("variables of every case", self._variables),
+                _labelled("judge", self._judge),
+                _labelled("likeness", self._likeness),
+                _labelled("answers in the history", self._recall),
+                _labelled("run the code of `python` checks", self._code),
+            )
+        yield Problems(id="batch-problems").data_bind(Setup.reasons)
+
+    @property
+    def draft(self) -> Draft:
+        """What has been chosen."""
+        return Draft(
+            self.prompts.ticked,
+            self.cases.ticked,
+            self.models.ticked,
+            self._samples.value,
+            self._options.value,
+            self._variables.value,
+            self._judge.value.strip(),
+            str(self._recall.value),
+            self._likeness.value,
+            self._code.value,
+        )
+
+    def watch_survey(self) -> None:
+        """List other prompts and models."""
+        self._list_prompts()
+        self.models.rows = tuple(
+            Tick(row.name, row.title, "" if row.present else f"missing: promptlab models pull {row.name}")
+            for row in (self.survey.models if self.survey else ())
+        )
+
+    def watch_versions(self) -> None:
+        """List the versions of a prompt below it."""
+        self._list_prompts()
+
+    def watch_files(self, files: tuple[CaseRow, ...]) -> None:
+        """List other case files."""
+        names = [row.name for row in files]  # where two files have one name, only the whole of it says which
+        self.cases.rows = tuple(
+            Tick(
+                row.name if names.count(row.name) == 1 else row.file,
+                f"{row.cases:,} case{'' if row.cases == 1 else 's'}  {row.description}",
+                row.problem or "",
+            )
+            for row in files
+        )
+
+    def _list_prompts(self) -> None:
+        rows: list[Tick] = []
+        for each in self.survey.prompts if self.survey else ():
+            rows.append(Tick(each.name, each.description, each.problem))
+            for version in self.versions.get(each.name, ())[:MAX_VERSIONS]:
+                about = f"{version.date[:10]}  {version.subject}"
+                rows.append(Tick(f"{each.name}@{version.number}", about, below=each.name))
+        self.prompts.rows = tuple(rows)
+
+
+def _labelled(label: str, control: Line | Select[str] | Switch) -> Vertical:
+    return Vertical(Static(Content.styled(label, show.DIM)), control)

@@ -1,0 +1,112 @@
+"""A list of things of which some are ticked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from textual import on
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.message import Message
+from textual.reactive import var
+from textual.widgets import OptionList
+from textual.widgets.option_list import Option
+
+from promptlab.tui import show
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """One thing that can be ticked."""
+
+    key: str
+    """Names it."""
+    about: str = ""
+    problem: str = ""
+    """Why it cannot be ticked."""
+    below: str = ""
+    """The key of the one that it is a kind of, below which it stands."""
+
+
+class TickList(OptionList):
+    """Boxes to tick, with space or enter."""
+
+    DEFAULT_CSS = """
+    TickList { text-wrap: nowrap; text-overflow: ellipsis; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("space", "select", "Tick", show=False)]
+
+    rows: var[tuple[Tick, ...]] = var((), init=False)
+    """What to list."""
+
+    class Refused(Message):
+        """Something was to be ticked that cannot be."""
+
+        def __init__(self, row: Tick) -> None:
+            super().__init__()
+            self.row = row
+
+    def __init__(self, title: str, empty: str, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.border_title = Content(title)
+        self._empty = empty
+        self._ticked: dict[str, None] = {}
+
+    @property
+    def ticked(self) -> tuple[str, ...]:
+        """What is ticked, in the order of the list."""
+        return tuple(row.key for row in self.rows if self._is_ticked(row))
+
+    @property
+    def marked(self) -> Tick | None:
+        """The one that is marked."""
+        return self.rows[self.highlighted] if self.highlighted is not None and self.rows else None
+
+    def tick(self, keys: Iterable[str]) -> None:
+        """Tick these, and no others; the first of them is marked."""
+        self._ticked = dict.fromkeys(keys)
+        self._draw()
+        self.highlighted = next((n for n, row in enumerate(self.rows) if self._is_ticked(row)), self.highlighted)
+
+    def watch_rows(self) -> None:
+        """List other things; what is ticked stays so."""
+        self._draw()
+
+    def _draw(self) -> None:
+        at = self.highlighted
+        self.clear_options()
+        self.add_options([Option(self._label(row)) for row in self.rows])
+        if not self.rows:
+            self.add_option(Option(Content.styled(self._empty, show.DIM), disabled=True))
+        self.highlighted = min(at or 0, len(self.rows) - 1) if self.rows else None
+        self._tell()
+
+    def _tell(self) -> None:
+        count = len(self.ticked)
+        self.border_subtitle = Content(f"{count} ticked" if count else "none ticked")
+
+    @on(OptionList.OptionSelected)
+    def _selected(self, event: OptionList.OptionSelected) -> None:
+        event.stop()
+        row = self.rows[event.option_index]
+        if row.problem:
+            self.post_message(self.Refused(row))
+            return
+        if row.key in self._ticked:
+            del self._ticked[row.key]
+        else:
+            self._ticked[row.key] = None
+        self.replace_option_prompt_at_index(event.option_index, self._label(row))
+        self._tell()
+
+    def _is_ticked(self, row: Tick) -> bool:
+        return not row.problem and row.key in self._ticked
+
+    def _label(self, row: Tick) -> Content:
+        ticked = self._is_ticked(row)
+        box = Content.styled("[x] ", f"bold {show.ACCENT}") if ticked else Content(" ·  " if row.problem else "[ ] ")
+        name = show.line(row.key, show.DIM if row.problem else "bold" if ticked else "")
+        indent = Content("  " if row.below else "")
+        return Content.assemble(indent, box, name, "  ", show.line(row.problem or row.about, show.DIM))

@@ -1,0 +1,345 @@
+"""Looking closer at answers, and going on from them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from promptlab.core.events import Token
+from promptlab.core.subject import of_cell
+from promptlab.core.tokens import Pieces
+from promptlab.engine.backend import Question
+from promptlab.engine.fake import FakeEngine
+from promptlab.files.paths import model_file
+from promptlab.tui.screens.closer import CloserScreen
+from promptlab.tui.screens.closer_turn import TurnScreen
+from promptlab.tui.widgets.closer_panes import Alternatives, TokensPane
+from promptlab.tui.widgets.field import Area
+from promptlab.tui.widgets.tokenmap import Mark, TokenMap
+from tests.tui.kit import Held, Player, playing
+from tests.tui.test_hostile import EVIL, SEEN, check, squash
+
+TEXTS = {"alpha": "one two three\n\nfour five\nsix seven", "beta": "one two four\n\nfour five"}
+
+
+def answer(question: Question, prompt: str) -> str:
+    return TEXTS[question.model]
+
+
+@asynccontextmanager
+async def answered(
+    library: Path, engine: FakeEngine, size: tuple[int, int] = (120, 40), prompt: str = "numbers/count"
+) -> AsyncIterator[Player]:
+    """Both models have answered, and the first column has the focus."""
+    async with playing(library, engine, size) as player:
+        await player.choose(prompt)
+        await player.press("enter", "3")
+        await player.run()
+        await player.until(lambda: player.columns)
+        player.columns[0].body.focus()
+        await player.pilot.pause()
+        yield player
+
+
+def closer(player: Player) -> CloserScreen:
+    screen = player.top()
+    assert isinstance(screen, CloserScreen)
+    return screen
+
+
+async def seen(player: Player, *texts: str) -> str:
+    """Wait until all of this is on the screen."""
+    await player.until(lambda: all(text in player.text() for text in texts), str(texts))
+    return player.text()
+
+
+def test_tokens_and_a_branch_from_another_one(library: Path) -> None:
+    async def go() -> None:
+        async with answered(library, FakeEngine(answer)) as player:
+            await player.press("t")
+            await seen(player, "“one”", "token 1 of 7 · 60.7% · 0.7 bits", "“one!”")
+            tokens = closer(player).query_one(TokenMap)
+            for key, place in (("right", 1), ("right", 2), ("left", 1), ("end", 6), ("home", 0), ("left", 0)):
+                await player.press(key)
+                assert tokens.cursor == place
+            # The fourth token begins with two line breaks, so it reaches over three lines.
+            for key, place in (
+                ("down", 3),
+                ("down", 5),
+                ("down", 5),
+                ("up", 3),
+                ("up", 3),
+                ("pagedown", 5),
+                ("home", 0),
+            ):
+                await player.press(key)
+                assert (key, tokens.cursor) == (key, place)
+            await player.press("right", "enter")
+            assert closer(player).query_one(Alternatives).has_focus
+            await player.press("left")
+            assert tokens.has_focus
+            await player.press("enter", "down", "enter")
+            await player.until(lambda: player.top() is player.play and len(player.play.cells) == 3)
+            await player.ended()
+            made = player.play.cells[2]
+            assert made.job.prompt.label == "numbers/count branch 2"
+            assert made.record is not None
+            assert made.record.output == "one two?" + TEXTS["alpha"]
+            assert [c.job.model.name for c in player.play.cells] == ["alpha", "beta", "alpha"]
+            assert of_cell(made).text == made.record.output
+            assert player.columns[2].shown == made.record.output
+            assert "▸" not in player.within(player.columns[2])
+
+    asyncio.run(go())
+
+
+def test_a_branch_from_another_screen_is_shown_on_the_play_screen(library: Path) -> None:
+    async def go() -> None:
+        async with answered(library, FakeEngine(answer)) as player:
+            records = [cell.record for cell in player.play.cells if cell.record is not None]
+            player.app.action_mode("history")
+            await player.until(lambda: player.top() is not player.play)
+            player.app.push_screen(CloserScreen(records))
+            await seen(player, "token 1 of 7")
+            await player.press("enter", "enter")
+            await player.until(lambda: player.top() is player.play and len(player.play.cells) == 1)
+            await player.ended()
+            assert player.play.cells[0].job.prompt.label == "numbers/count branch 1"
+            player.app.action_mode("history")
+            await player.pilot.pause()
+            assert not isinstance(player.top(), CloserScreen)
+
+    asyncio.run(go())
+
+
+def test_a_token_that_ends_the_answer_is_no_place_to_go_on_from(library: Path) -> None:
+    async def go() -> None:
+        async with answered(library, FakeEngine(lambda question, prompt: "well <|im_end|>")) as player:
+            player.play.cells = player.play.cells[:1]
+            await player.press("t")
+            await seen(player, "token 1 of 2")
+            screen = closer(player)
+            pieces = screen.pieces[screen.subject.weights]
+            assert isinstance(pieces, Pieces)
+            (last,) = (each.id for each in screen.subject.steps[0].tokens[1:])
+            screen.pieces[screen.subject.weights] = Pieces(pieces.data, frozenset([last]))
+            screen.query_one(TokensPane).post_message(TokensPane.Branch(1, last))
+            await seen(player, "Not from here: this token is no text")
+            assert player.top() is screen
+
+    asyncio.run(go())
+
+
+def test_an_answer_that_is_still_written_can_be_looked_at_but_not_gone_on_from(library: Path) -> None:
+    engine = Held(lambda question, prompt: "one two three", lambda e: isinstance(e, Token) and e.text == " three")
+
+    async def go() -> None:
+        async with playing(library, engine) as player:
+            await player.choose("numbers/count")
+            await player.press("enter", "3", "ctrl+r")
+            await player.until(lambda: player.play.cells and player.play.cells[0].text == "one two")
+            player.columns[0].body.focus()
+            await player.press("n")
+            assert player.top() is player.play
+            await player.press("t")
+            screen = closer(player)
+            screen.pieces[screen.subject.weights] = Pieces({})
+            screen.query_one(TokensPane).post_message(TokensPane.Branch(0, 1))
+            await seen(player, "The answer is still being written")
+            engine.gate.set()
+            await player.press("escape")
+            await player.ended()
+
+    asyncio.run(go())
+
+
+@pytest.mark.parametrize("size", [(80, 24), (200, 60)])
+def test_the_difference_to_another_answer(library: Path, size: tuple[int, int]) -> None:
+    async def go() -> None:
+        async with answered(library, FakeEngine(answer), size) as player:
+            player.play.samples = 1
+            await player.press("d")
+            text = await seen(player, "after “one two”", "“ three”", "“ four”", "found by its place")
+            assert "1 with 2, of 2 answers" in text
+            assert ("one two three" in text and "one two four" in text) or size[0] < 100
+            left, right = closer(player).query(".side > .text")
+            assert (left.region.y == right.region.y) == (size[0] >= 100)
+            await player.press("d")
+            assert closer(player).other == 1
+            await player.press("full_stop")
+            await seen(player, "2 with 1, of 2 answers")
+            await player.press("comma")
+            await seen(player, "1 with 2, of 2 answers")
+
+    asyncio.run(go())
+
+
+def test_samples_of_one_model_part_token_by_token(library: Path) -> None:
+    said = iter(["one two three", "one two four", "one two three"])
+    engine = FakeEngine(lambda question, prompt: next(said, "x"))
+
+    async def go() -> None:
+        async with playing(library, engine) as player:
+            await player.choose("numbers/count")
+            player.play.samples = 3
+            await player.press("enter", "3", "ctrl+r")
+            await player.until(lambda: player.play.cells)
+            await player.ended()
+            player.columns[0].body.focus()
+            await player.press("d")
+            text = await seen(player, "after “one two”", "token 3", "sample 2")
+            assert "found by its place" not in text
+            await player.press("d")
+            await seen(player, "sample 3", "they are the same, token for token")
+            await player.press("a")
+            await seen(player, "alpha" if "alpha" in player.text() else "The first ×2")
+
+    asyncio.run(go())
+
+
+def test_what_the_model_saw(library: Path) -> None:
+    async def go() -> None:
+        async with answered(library, FakeEngine(answer), (120, 60), "verdict") as player:
+            await player.press("w")
+            text = await seen(
+                player, "step 1 of 2: verdict", "Exact text, the texts of its tokens joined", "“<|im_start|>user”"
+            )
+            assert "Is it true that 3? Answer yes or no.<|im_end|>" in text
+            assert "max_tokens 5" in text
+            assert "12 computed, 0 reused" in text
+            await player.press("t")
+            await seen(player, "step 2/2 reason")
+            await player.press("left_square_bracket")
+            await seen(player, "step 1/2 verdict")
+            await player.press("right_square_bracket")
+            await seen(player, "step 2/2 reason")
+            await player.press("q")
+            assert player.top() is player.play
+
+    asyncio.run(go())
+
+
+def test_agreement_of_all_columns(library: Path) -> None:
+    says = {"alpha": "Yes.", "beta": "yes"}
+
+    async def go() -> None:
+        async with answered(library, FakeEngine(lambda question, prompt: says[question.model])) as player:
+            await player.press("a")
+            await seen(player, "All 2 answers say the same", "2/2 100%", "The first, beta", "in 100% of the pairs")
+            await player.press("escape")
+            await player.press("n")
+            await player.type("so")
+            says["alpha"] = "No."
+            await player.press("ctrl+t")
+            await player.until(lambda: len(player.play.cells) == 4)
+            await player.ended()
+            player.columns[0].body.focus()
+            await player.press("a")
+            text = await seen(player, "4 answers say 2 different things", "How often two columns say the same")
+            assert "They were asked with different inputs" in text
+
+    asyncio.run(go())
+
+
+def test_the_next_turn(library: Path) -> None:
+    async def go() -> None:
+        async with answered(library, FakeEngine(answer)) as player:
+            await player.press("n")
+            assert isinstance(player.top(), TurnScreen)
+            await seen(player, "Next turn for alpha", "four five", "ctrl+t asks all 2 columns")
+            await player.press("ctrl+r")
+            await seen(player, "Type something first")
+            await player.press("escape")
+            assert len(player.play.cells) == 2
+            await player.press("n")
+            player.top().query_one(Area).insert("And\nthen?")
+            await player.press("ctrl+r")
+            await player.until(lambda: len(player.play.cells) == 3)
+            await player.ended()
+            record = player.play.cells[-1].record
+            assert record is not None
+            assert [m.content for m in record.steps[0].messages] == ["Count to 3.", TEXTS["alpha"], "And\nthen?"]
+
+    asyncio.run(go())
+
+
+def test_there_is_nothing_to_look_at_before_there_is_an_answer(library: Path, engine: FakeEngine) -> None:
+    async def go() -> None:
+        async with playing(library, engine) as player:
+            await player.press("t", "d", "w", "a", "n")
+            assert player.top() is player.play
+
+    asyncio.run(go())
+
+
+def test_weights_that_are_gone_are_told_and_the_rest_is_shown(library: Path) -> None:
+    async def go() -> None:
+        async with answered(library, FakeEngine(answer)) as player:
+            record = player.play.cells[0].record
+            assert record is not None
+            assert record.model.sha256 is not None
+            model_file(record.model.sha256).unlink()
+            player.app.push_screen(CloserScreen([record, player.play.cells[1]], 0, "tokens"))
+            await seen(player, "What its tokens stand for is not known", "is not on disk", "models pull alpha")
+            await player.press("w")
+            await seen(player, "Count to 3.", "is not on disk", "Token ids, ")
+            await player.press("d")
+            await seen(player, "the tokens cannot be compared: alpha")
+
+    asyncio.run(go())
+
+
+def test_hostile_text_in_every_view(library: Path) -> None:
+    engine = FakeEngine(lambda question, prompt: f"{EVIL} {question.model} {EVIL}")
+    models = library / "models.yaml"
+    models.write_text(models.read_text().replace("title: The first", "title: '[/b]\u202e'"))
+    (library / "prompts" / "numbers" / "count.jinja").write_text(f"{{% raw %}}{EVIL}{{% endraw %}}")
+
+    async def go() -> None:
+        async with playing(library, engine, (400, 100)) as player:
+            await player.choose("numbers/count")
+            await player.run()
+            player.columns[0].body.focus()
+            await player.press("t")
+            await seen(player, "token 1 of")
+            assert squash(SEEN) in check(player)
+            for _ in closer(player).subject.steps[0].tokens:
+                await player.press("right")
+                check(player)
+            for key, text in (("d", "First token that differs"), ("w", "Token ids, "), ("a", "2 answers say")):
+                await player.press(key)
+                await seen(player, text)
+                assert squash(SEEN).removesuffix("␍␈") in check(player)  # in a template, \r is a line break
+            await player.press("escape", "n")
+            await seen(player, "Next turn for alpha")
+            assert squash(SEEN) in check(player)
+            player.top().query_one(Area).insert(EVIL)
+            await player.pilot.pause()
+            check(player)
+
+    asyncio.run(go())
+
+
+def test_tokens_of_every_shape_are_laid_out_and_surprise_is_told_without_colours(library: Path) -> None:
+    async def go() -> None:
+        async with answered(library, FakeEngine(answer)) as player:
+            await player.press("t")
+            await seen(player, "token 1 of")
+            tokens = closer(player).query_one(TokenMap)
+            long = "word " * 60
+            tokens.show([Mark(text, 0, False) for text in ("", "\u0301", "日本", "\n", "\t", long, "end")])
+            await player.pilot.pause()
+            text = player.text()
+            assert "◌" in text
+            assert "日本↵" in text
+            assert "⇥" in text
+            await player.press("end")
+            assert tokens.cursor == 6
+            styles = [tokens.get_visual_style(f"tokenmap--level-{level}") for level in range(4)]
+            assert len({(style.bold, style.underline) for style in styles}) == 4
+
+    asyncio.run(go())

@@ -1,0 +1,568 @@
+"""The history screen: searching, looking, opening again, asking again, keeping and deleting."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from textual.containers import Vertical
+from textual.widgets import Static
+
+from promptlab.app.lab import open_lab
+from promptlab.core.events import Failure, Token
+from promptlab.core.program import Message
+from promptlab.core.record import ModelRef, Record
+from promptlab.engine.fake import FakeEngine, echo
+from promptlab.files.store import Store
+from promptlab.tui.screens.closer import CloserScreen
+from promptlab.tui.screens.dialogs import NameScreen, SureScreen
+from promptlab.tui.screens.history import HistoryScreen
+from promptlab.tui.screens.history_state import FILTERS
+from promptlab.tui.widgets.field import Line
+from promptlab.tui.widgets.options import OptionsPane
+from promptlab.tui.widgets.runs import RunList
+from tests.files.test_store import record
+from tests.tui.kit import Held, Player, playing
+from tests.tui.test_hostile import EVIL, SEEN, UNSAFE, squash
+
+
+def answered(id: str, asked: str, output: str, model: str = "alpha", **changes: object) -> Record:
+    prompt = replace(record().prompt, name="explain", label="explain", source="Explain.", partials={})
+    step = replace(record().steps[0], messages=(Message("user", asked),), text=output)
+    made = record(id, prompt=prompt, inputs={"topic": asked}, steps=(step,), output=output, sample=0)
+    return replace(made, model=ModelRef(model, "a" * 64, None), **changes)  # type: ignore[arg-type]
+
+
+def keep(library: Path, *records: Record) -> None:
+    with Store.open(library) as store:
+        for each in records:
+            store.append(each)
+
+
+@pytest.fixture
+def some(library: Path) -> Path:
+    """Runs on rain, snow and hail; the last one failed."""
+    keep(
+        library,
+        answered("01K0A", "rain", "Water falls."),
+        answered("01K0B", "rain", "A wet thing.", "beta"),
+        answered("01K0C", "snow", "It is cold.", case="lake-1"),
+        answered("01K0D", "hail", "", error=Failure("EngineError", "the worker died", "SIGKILL", ("last words",))),
+    )
+    with Store.open(library) as store:
+        store.keep_verdicts([("01K0A", "x", "pass", 1.0), ("01K0B", "x", "fail", 0.0)])
+    return library
+
+
+class Historian:
+    """Drives the history screen."""
+
+    def __init__(self, player: Player) -> None:
+        self.player = player
+        screen = player.top()
+        assert isinstance(screen, HistoryScreen)
+        self.screen = screen
+
+    @property
+    def runs(self) -> RunList:
+        return self.screen.query_one(RunList)
+
+    @property
+    def ids(self) -> list[str]:
+        return [hit.id for hit in self.screen.hits]
+
+    @property
+    def preview(self) -> str:
+        return str(self.screen.query_one("#run-text", Static).render())
+
+    async def shows(self, *ids: str) -> None:
+        await self.player.until(lambda: self.ids == list(ids), f"{ids} instead of {self.ids}")
+        await self.player.pilot.pause()
+
+    async def mark(self, id: str) -> None:
+        self.runs.focus()
+        self.runs.highlighted = self.ids.index(id)
+        await self.player.until(lambda: self.screen.record is not None and self.screen.record.id == id, id)
+        await self.player.pilot.pause()
+
+    async def asked(self, question: str) -> None:
+        await self.player.until(lambda: isinstance(self.player.top(), SureScreen), question)
+        box = self.player.top().query_one(Vertical)
+        await self.player.until(lambda: question in self.player.within(box), question)
+
+    async def says(self, words: str) -> None:
+        await self.player.until(lambda: words in " ".join(self.player.text().split()), words)
+
+
+@asynccontextmanager
+async def looking(library: Path, engine: FakeEngine, size: tuple[int, int] = (160, 50)) -> AsyncIterator[Historian]:
+    """The history screen, once it has searched."""
+    async with playing(library, engine, size) as player:
+        await player.press("f4")
+        await player.until(lambda: isinstance(player.top(), HistoryScreen))
+        historian = Historian(player)
+        await player.until(lambda: historian.screen.found is not None, "the history")
+        await player.pilot.pause()
+        yield historian
+
+
+# --- searching
+
+
+def test_search_as_you_type(some: Path, engine: FakeEngine) -> None:
+    async def go() -> None:
+        async with looking(some, engine) as here:
+            await here.shows("01K0D", "01K0C", "01K0B", "01K0A")
+            text = here.player.text()
+            assert "4 runs" in text
+            assert "✗ failed" in text
+            assert "✓ pass" in text
+            assert "✗ fail " in text
+            assert "explain · alpha · lake-1" in text
+            await here.player.type("rain")
+            await here.shows("01K0B", "01K0A")
+            assert here.runs.highlighted == 0
+            await here.player.type(" verdict")
+            await here.shows()
+            assert "No run is like that." in here.preview
+            await here.player.type(":pass")
+            await here.shows("01K0A")
+
+    asyncio.run(go())
+
+
+def test_a_filter_that_makes_no_sense_is_said_and_what_was_found_stays(some: Path, engine: FakeEngine) -> None:
+    async def go() -> None:
+        async with looking(some, engine) as here:
+            here.screen.query_one("#search", Line).value = "verdict:maybe"
+            await here.says("verdict: 'maybe' is none; there are pass, fail, unscored")
+            assert len(here.ids) == 4
+            here.screen.query_one("#search", Line).value = ""
+            await here.says(FILTERS)
+
+    asyncio.run(go())
+
+
+def test_keys_lead_from_the_field_to_the_list_and_back(some: Path, engine: FakeEngine) -> None:
+    async def go() -> None:
+        async with looking(some, engine) as here:
+            for key in ("down", "enter", "f6"):
+                assert here.screen.focused is here.screen.query_one("#search")
+                await here.player.press(key)
+                assert here.runs.has_focus
+                await here.player.press("slash")
+            await here.player.press("f6", "shift+f6", "f18")
+            assert here.screen.focused is not None
+            assert here.screen.focused.id == "run"
+
+    asyncio.run(go())
+
+
+def test_more_runs_come_as_the_end_comes_near(library: Path, engine: FakeEngine) -> None:
+    keep(library, *(answered(f"01K{n:03}", "rain", "Water.") for n in range(300)))
+
+    async def go() -> None:
+        async with looking(library, engine) as here:
+            first = len(here.ids)
+            assert first < 100
+            assert "300 runs" in here.player.text()
+            await here.player.press("down", "end")
+            await here.player.until(lambda: len(here.ids) > first, "more")
+            await here.player.press("end")
+            await here.player.until(lambda: len(here.ids) == 300, "all")
+            assert here.ids == [f"01K{n:03}" for n in reversed(range(300))]
+            assert here.runs.option_count == 300
+
+    asyncio.run(go())
+
+
+def test_new_runs_are_there_when_one_comes_back(some: Path, engine: FakeEngine) -> None:
+    async def go() -> None:
+        async with looking(some, engine) as here:
+            await here.mark("01K0B")
+            keep(some, answered("01K0E", "fog", "Grey."))
+            await here.player.press("f2", "f4")
+            await here.shows("01K0E", "01K0D", "01K0C", "01K0B", "01K0A")
+            assert here.runs.marked is not None
+            assert here.runs.marked.id == "01K0B"
+            keep(some, answered("01K0F", "fog", "Grey."))
+            await here.player.press("ctrl+l")
+            await here.player.until(lambda: here.ids[0] == "01K0F")
+
+    asyncio.run(go())
+
+
+def test_an_empty_history_says_what_to_do(library: Path, engine: FakeEngine) -> None:
+    async def go() -> None:
+        async with looking(library, engine, (80, 24)) as here:
+            assert "Nothing has been run yet." in here.player.text()
+            for key in ("enter", "r", "R", "c", "p", "d", "x", "space", "u", "i"):  # there is nothing to do it to
+                here.runs.focus()
+                await here.player.press(key)
+                assert here.player.top() is here.screen
+
+    asyncio.run(go())
+
+
+@pytest.mark.parametrize(
+    ("sql", "words"),
+    [("PRAGMA user_version = 99", "was written by a newer promptlab (version 99)"), (None, "is not a history")],
+)
+def test_a_history_that_cannot_be_opened_is_said_and_left_alone(
+    some: Path, engine: FakeEngine, sql: str | None, words: str
+) -> None:
+    path = some / ".promptlab" / "lab.db"
+    if sql is None:
+        path.write_bytes(b"not a database " * 100)
+    else:
+        with Store.open(some) as store:
+            store._ask(sql)
+    before = path.read_bytes()
+
+    async def go() -> None:
+        async with playing(some, engine, (200, 30)) as player:
+            await player.press("f4")
+            await player.until(lambda: words in player.text(), words)
+
+    asyncio.run(go())
+    assert path.read_bytes() == before
+
+
+# --- the marked run
+
+
+def test_the_preview_shows_all_that_a_run_was(some: Path, engine: FakeEngine) -> None:
+    async def go() -> None:
+        async with looking(some, engine) as here:
+            await here.mark("01K0C")
+            for words in (
+                "explain on alpha",
+                "✓ done",
+                "case lake-1",
+                "topic  snow",
+                "It is cold.",
+                "80.0 tok/s",
+                "hhhh",
+            ):
+                assert words in here.preview
+            assert "Explain." not in here.preview
+            await here.player.press("i")
+            for words in ("Asked: output", "▸ user", "Source", "Explain.", "llama.cpp  1.0"):
+                assert words in here.preview
+            await here.player.press("i")
+            assert "Source" not in here.preview
+            await here.mark("01K0D")
+            for words in ("✗ failed", "EngineError: the worker died (SIGKILL)", "last words"):
+                assert words in here.preview
+
+    asyncio.run(go())
+
+
+def test_a_run_that_cannot_be_read_is_said(some: Path, engine: FakeEngine) -> None:
+    with Store.open(some) as store:
+        store._ask("UPDATE records SET json = 'x' WHERE id = '01K0D'")
+
+    async def go() -> None:
+        async with looking(some, engine) as here:
+            await here.player.until(lambda: "record 01K0D cannot be read" in here.preview)
+            await here.mark("01K0C")
+
+    asyncio.run(go())
+
+
+# --- opening, asking again
+
+
+async def run_explain(player: Player, topic: str) -> None:
+    await player.choose("explain")
+    await player.press("enter", *topic)
+    await player.run()
+
+
+def test_a_run_is_opened_as_it_was(library: Path, engine: FakeEngine) -> None:
+    async def go() -> None:
+        async with playing(library, engine, (160, 50)) as player:
+            player.play.samples = 2
+            options = player.play.query_one(OptionsPane)
+            options.put({"temperature": 0.25, "stop": ['"x', "\n"]}, "fast")
+            await run_explain(player, "rain")
+            before = [cell.record for cell in player.play.cells]
+            await player.choose("numbers/count")
+            player.play.samples = 1
+            options.put({}, None)
+            await player.press("enter", "3")
+            await player.run()
+            await player.press("f4")
+            await player.until(lambda: isinstance(player.top(), HistoryScreen) and player.top().hits)  # type: ignore[attr-defined]
+            here = Historian(player)
+            await player.type("prompt:explain")
+            await player.until(lambda: len(here.ids) == 4, "those on rain")
+            await player.press("down", "enter")
+            await player.until(lambda: player.top() is player.play, "the play screen")
+            assert [cell.record for cell in player.play.cells] == before
+            assert [cell.status for cell in player.play.cells] == ["done"] * 4
+            assert player.play.samples == 2
+            await player.until(lambda: player.form.prompt_name == "explain" and player.field("topic").draft == "rain")
+            assert options.asked.options == {"temperature": 0.25, "stop": ['"x', "\n"]}
+            await player.run()  # with what was put back
+            assert [c.record.output for c in player.play.cells if c.record] == [b.output for b in before if b]
+
+    asyncio.run(go())
+
+
+def test_a_run_is_asked_again_beside_what_it_came_to(library: Path, engine: FakeEngine) -> None:
+    async def go() -> None:
+        async with playing(library, engine, (160, 50)) as player:
+            await run_explain(player, "rain")
+            (library / "prompts" / "explain.jinja").write_text(
+                "---\ninputs: {topic: string}\n---\nOtherwise {{ topic }}."
+            )
+            await player.press("f4")
+            await player.until(lambda: isinstance(player.top(), HistoryScreen) and player.top().hits)  # type: ignore[attr-defined]
+            here = Historian(player)
+            await player.press("down", "r")
+            await player.until(lambda: player.top() is player.play and len(player.play.cells) == 2, "both")
+            await player.ended()
+            old, new = (cell.record for cell in player.play.cells)
+            assert old is not None
+            assert new is not None
+            assert old.id != new.id
+            assert (old.prompt, old.steps[0].messages, old.output) == (new.prompt, new.steps[0].messages, new.output)
+            assert "explain has changed since" in player.text()
+            await player.press("f4")
+            await player.until(lambda: len(here.ids) == 3, "the new one")
+
+    asyncio.run(go())
+
+
+def test_nothing_is_opened_while_a_run_goes_on(some: Path, engine: FakeEngine) -> None:
+    async def go() -> None:
+        async with looking(some, engine) as here:
+            here.player.play.running = True
+            here.runs.focus()
+            for key in ("enter", "r"):
+                await here.player.press(key)
+                await here.says("A run goes on in the play screen (f2)")
+                assert here.player.top() is here.screen
+            here.player.play.running = False
+
+    asyncio.run(go())
+
+
+def test_a_replay_says_where_the_answers_part(library: Path, engine: FakeEngine) -> None:
+    async def go() -> None:
+        async with playing(library, engine, (160, 50)) as player:
+            await run_explain(player, "rain")
+            await player.press("f4")
+            await player.until(lambda: isinstance(player.top(), HistoryScreen) and player.top().hits)  # type: ignore[attr-defined]
+            here = Historian(player)
+            await player.press("down", "R")
+            await player.until(lambda: "✓ identical" in here.preview, "the verdict")
+            engine.answer = lambda question, prompt: "Something else."
+            await player.press("down")
+            await player.until(lambda: "Replay" not in here.preview)
+            await player.press("R")
+            await player.until(lambda: "✗ differs at token 1" in here.preview, "another verdict")
+            assert "goes on with 'Something else.'" in here.preview
+            assert len(here.ids) == 2
+
+    asyncio.run(go())
+
+
+def test_a_replay_can_be_stopped_and_escape_goes_back(library: Path) -> None:
+    held = list[bool]()
+    engine = Held(echo, lambda event: bool(held) and isinstance(event, Token))
+
+    async def go() -> None:
+        async with playing(library, engine, (160, 50)) as player:
+            await run_explain(player, "rain")
+            await player.press("f4")
+            await player.until(lambda: isinstance(player.top(), HistoryScreen) and player.top().hits)  # type: ignore[attr-defined]
+            here = Historian(player)
+            held.append(True)
+            await player.press("down", "R")
+            await player.until(lambda: player.app.activity.get("replay") == "replaying 1 run", "the replay")
+            await player.press("R")  # one at a time
+            await player.press("escape")
+            engine.gate.set()
+            await player.until(lambda: "replay" not in player.app.activity, "the end")
+            assert "Replay" not in here.preview
+            assert player.top() is here.screen
+            await player.press("escape")
+            assert player.top() is player.play
+
+    asyncio.run(go())
+
+
+def test_two_ticked_runs_are_compared(some: Path, engine: FakeEngine) -> None:
+    async def go() -> None:
+        async with looking(some, engine) as here:
+            here.runs.focus()
+            await here.player.press("c")
+            await here.says("Tick two runs with the space bar")
+            await here.player.press("down", "space", "down", "space", "c")
+            await here.player.until(lambda: isinstance(here.player.top(), CloserScreen), "the comparison")
+
+    asyncio.run(go())
+
+
+# --- keeping and deleting
+
+
+def test_ticks_pins_and_deleting(some: Path, engine: FakeEngine) -> None:
+    async def go() -> None:
+        async with looking(some, engine) as here:
+            await here.mark("01K0A")
+            await here.player.press("p")
+            await here.shows("01K0A", "01K0D", "01K0C", "01K0B")
+            assert "★" in here.player.text()
+            await here.mark("01K0C")
+            await here.player.press("space")
+            await here.mark("01K0A")
+            await here.player.press("space")
+            assert here.player.text().count("[x]") == 2
+            assert "2 ticked" in here.player.text()
+            await here.player.press("d")
+            await here.asked("Delete 2 runs, 1 of them pinned, for good?")
+            await here.player.press("enter", "n")
+            assert len(here.ids) == 4
+            here.screen.query_one("#search", Line).value = "cold"
+            await here.shows("01K0C")
+            await here.player.press("d")
+            await here.asked("Delete 2 runs, 1 of them pinned, 1 of them not in this list, for good?")
+            await here.player.press("escape")
+            here.screen.query_one("#search", Line).value = ""
+            await here.shows("01K0A", "01K0D", "01K0C", "01K0B")
+            await here.player.press("d")
+            await here.player.until(lambda: isinstance(here.player.top(), SureScreen))
+            await here.player.press("y")
+            await here.shows("01K0D", "01K0B")
+            assert here.screen.ticked == frozenset()
+            await here.mark("01K0B")
+            await here.player.press("space", "u")
+            assert here.screen.ticked == frozenset()
+
+    asyncio.run(go())
+
+
+def test_export(some: Path, engine: FakeEngine) -> None:
+    (some / "there.csv").write_text("mine")
+
+    async def go() -> None:
+        async with looking(some, engine) as here:
+            await here.player.type("rain")
+            await here.shows("01K0B", "01K0A")
+            here.runs.focus()
+            for name, words in (("all.xlsx", "It ends with .jsonl"), ("there.csv", "there.csv is there already")):
+                await here.player.press("x")
+                await here.player.until(lambda: isinstance(here.player.top(), NameScreen))
+                assert "Write the 2 runs found to" in here.player.text()
+                here.player.top().query_one(Line).value = name
+                await here.player.press("enter")
+                await here.says(words)
+            await here.mark("01K0A")
+            await here.player.press("space", "x")
+            await here.player.until(lambda: isinstance(here.player.top(), NameScreen))
+            here.player.top().query_one(Line).value = "one.csv"
+            await here.player.press("enter")
+            await here.says("1 run written to one.csv")
+
+    asyncio.run(go())
+    assert (some / "there.csv").read_text() == "mine"
+    with (some / "one.csv").open(newline="") as file:
+        assert [row["id"] for row in csv.DictReader(file)] == ["01K0A"]
+
+
+# --- what strangers wrote
+
+
+@pytest.mark.parametrize("size", [(80, 24), (240, 120)])
+def test_nothing_unsafe_is_shown_of_a_record(library: Path, engine: FakeEngine, size: tuple[int, int]) -> None:
+    evil = answered("01K0A", EVIL, EVIL)
+    prompt = replace(evil.prompt, name=EVIL, label=EVIL, source=EVIL, partials={EVIL: EVIL}, commit=EVIL)
+    engine_ref = replace(evil.engine, cpu=EVIL, llama_cpp=EVIL) if evil.engine else None
+    failure = Failure(EVIL, EVIL, EVIL, (EVIL,))
+    keep(
+        library,
+        replace(
+            evil, prompt=prompt, model=ModelRef(EVIL, EVIL, EVIL), case=EVIL, engine=engine_ref, inputs={EVIL: EVIL}
+        ),
+        replace(evil, id="01K0B", error=failure, output=None, started_at=EVIL),
+    )
+
+    async def go() -> None:
+        async with looking(library, engine, size) as here:
+            for id in here.ids:
+                await here.mark(id)
+                await here.player.press("i")
+                text = here.player.text()
+                assert not UNSAFE.search(text), repr(UNSAFE.findall(text))
+                assert squash(here.preview).count(squash(SEEN)) >= 4
+                await here.player.press("i", "enter")
+                await here.player.until(lambda: here.player.top() is here.player.play)
+                await here.player.pilot.pause()
+                assert not UNSAFE.search(here.player.text())
+                await here.player.press("f4")
+            await here.player.press("slash")
+            here.screen.query_one("#search", Line).value = f"since:{EVIL}"
+            await here.player.until(lambda: "is no date" in here.player.text())
+            assert not UNSAFE.search(here.player.text())
+
+    asyncio.run(go())
+
+
+def test_what_is_huge_is_cut(library: Path, engine: FakeEngine) -> None:
+    huge = answered("01K0A", "x" * 500_000, "y" * 500_000)
+    keep(library, replace(huge, inputs={f"i{n}": n for n in range(2000)}))
+
+    async def go() -> None:
+        async with looking(library, engine) as here:
+            await here.mark("01K0A")
+            assert "494,000 more characters" in here.preview
+            assert "and 1,960 more" in here.preview
+            assert len(here.preview) < 20_000
+
+    asyncio.run(go())
+
+
+# --- the next time
+
+
+def test_what_was_typed_and_chosen_is_there_the_next_time(library: Path, engine: FakeEngine) -> None:
+    async def go() -> None:
+        async with playing(library, engine, (160, 50)) as player:
+            await player.choose("explain")
+            await player.press("enter", *"rain")
+            player.play.query_one("#models").focus()
+            await player.press("home", "space")
+            player.play.samples = 3
+            await player.press("ctrl+q")
+            assert player.app.left is not None
+        from promptlab.app.session import keep as keep_session
+
+        keep_session(*player.app.left)
+        async with playing(library, engine, (160, 50)) as player:
+            await player.until(lambda: player.form.prompt_name == "explain", "the prompt")
+            await player.until(lambda: player.field("topic").draft == "rain", "the draft")
+            assert player.play.query_one("#models").ticked == ("beta",)  # type: ignore[attr-defined]
+            assert player.play.samples == 3
+
+    asyncio.run(go())
+
+
+def test_a_session_is_kept_while_one_works(library: Path, engine: FakeEngine) -> None:
+    async def go() -> None:
+        async with playing(library, engine, (160, 50)) as player:
+            await player.choose("explain")
+            await player.press("enter", *"sleet")
+            with open_lab(library) as lab:
+                from promptlab.app.session import left_off
+
+                await player.until(lambda: left_off(lab).drafts.get("explain", {}).get("topic") == "sleet", "the file")
+
+    asyncio.run(go())
