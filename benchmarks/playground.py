@@ -3,7 +3,8 @@
 Runs the playground in a terminal of its own, over a fake engine whose three models stream at 60 tokens a second each.
 Prints the time from the start of the process to the first paint (several starts, without and with bytecode at hand),
 the processor time of the interface's thread while nobody presses a key, in percent of one core, and how long a key
-takes to show its effect while the answers stream: a letter in a field, and the help screen.
+takes to show its effect while the answers stream: a letter in a field, and the sidebar, which lays all
+columns out anew.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import tempfile
 import termios
 import time
 from functools import partial
+from itertools import cycle, islice
 from pathlib import Path
 
 import psutil
@@ -30,29 +32,7 @@ MODELS = ("alpha", "beta", "gamma")
 RATE = 60
 """Tokens a second from each model."""
 PROMPT = "---\ninputs: {topic: {type: string, default: rain}}\n---\nExplain {{ topic }}.\n"
-WORDS = [
-    "the",
-    "light",
-    "of",
-    "a",
-    "low",
-    "sun",
-    "meets",
-    "drops",
-    "in",
-    "front",
-    "of",
-    "it",
-    "and",
-    "comes",
-    "back",
-    "as",
-    "colours,",
-    "red",
-    "on",
-    "the",
-    "outside,\n",
-]
+SENTENCE = "the light of a low sun meets drops in front of it and comes back as colours, red on the outside,\n"
 """Without the letter that is typed."""
 BUSY = 0.5
 """A load of the machine above which no number is to be trusted."""
@@ -88,8 +68,7 @@ def _labs(root: Path, seconds: float) -> object:
     from promptlab.app.lab import Labs
     from promptlab.engine.fake import FakeEngine
 
-    count = round(seconds * RATE)
-    answer = " ".join(WORDS[n % len(WORDS)] for n in range(count))
+    answer = " ".join(islice(cycle(SENTENCE.split(" ")), round(seconds * RATE)))
     return Labs(root, lambda: FakeEngine(lambda question, prompt: answer, delay=1 / RATE / len(MODELS)))
 
 
@@ -155,21 +134,25 @@ def first_paint(arguments: list[str], size: tuple[int, int], rounds: int) -> lis
     return times
 
 
-def latencies(terminal: Terminal, presses: int) -> dict[str, list[float]]:
-    """Seconds from a key to its effect."""
-    found: dict[str, list[float]] = {"a letter": [], "the help screen": []}
+def letters(terminal: Terminal, presses: int) -> list[float]:
+    """Seconds from a letter in a field to its being seen, for each press."""
+    found = []
     for _ in range(presses):
-        for name, key, effect in (
-            ("a letter", b"z", b"z"),
-            ("", b"\x7f", b""),
-            ("the help screen", b"\x1bOP", b"Stop the run and keep"),
-            ("", b"\x1bOP", b"Inputs of"),
-        ):
-            begun = terminal.press(key)
-            took = terminal.until(effect) - begun
-            if name:
-                found[name].append(took)
-            terminal.idle(0.1 if name else 0.5)  # so that a screen has closed before the next key
+        found.append(-terminal.press(b"z") + terminal.until(b"z"))
+        terminal.idle(0.1)
+        terminal.press(b"\x7f")
+        terminal.idle(0.1)
+    return found
+
+
+def sidebars(terminal: Terminal, presses: int) -> list[float]:
+    """Seconds from the key that brings the sidebar back to its being seen: all columns are laid out anew."""
+    found = []
+    for _ in range(presses):
+        terminal.press(b"\x02")
+        terminal.idle(0.5)
+        found.append(-terminal.press(b"\x02") + terminal.until(b"Prompts"))
+        terminal.idle(0.5)
     return found
 
 
@@ -197,11 +180,16 @@ def measure(asked: argparse.Namespace) -> None:
         took = time.perf_counter() - begun
         share, rate = (terminal.processor_s() - before) / took, (terminal.written - written) / took
         print(f"interface while {len(MODELS)} models stream: {share:.1%} of a core, {rate / 1000:.0f} kB/s written")
-        for name, times in latencies(terminal, asked.presses).items():
-            ordered = sorted(times)
-            p95 = ordered[min(len(ordered) - 1, round(0.95 * len(ordered)))]
-            print(f"key, {name}: median {1000 * statistics.median(times):.0f} ms, 95th percentile {1000 * p95:.0f} ms")
+        told("a letter in a field", letters(terminal, asked.presses))
+        told("the sidebar", sidebars(terminal, asked.presses))
         terminal.close()
+
+
+def told(key: str, times: list[float]) -> None:
+    """Print how long a key took to show its effect."""
+    ordered = sorted(times)
+    p95 = ordered[min(len(ordered) - 1, round(0.95 * len(ordered)))]
+    print(f"key, {key}: median {1000 * statistics.median(times):.0f} ms, 95th percentile {1000 * p95:.0f} ms")
 
 
 def main() -> None:
@@ -218,9 +206,7 @@ def main() -> None:
         play(asked.play, asked.seconds)
         return
     if (load := os.getloadavg()[0]) > BUSY:
-        print(
-            f"something else runs on this machine (load {load:.1f}): take no number of this for true", file=sys.stderr
-        )
+        print(f"something else runs here (load {load:.1f}): take no number of this for true", file=sys.stderr)
     measure(asked)
 
 

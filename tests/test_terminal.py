@@ -39,6 +39,20 @@ class Terminal:
     def screen(self) -> str:
         return self.tmux("capture-pane", "-p", "-t", "x")
 
+    def border(self, title: str) -> str:
+        """The line with a pane's title, with its colours: another one when the focus comes."""
+        lines = self.tmux("capture-pane", "-e", "-p", "-t", "x").splitlines()
+        return next((line for line in lines if title in line), "")
+
+    def focus(self, title: str, *keys: str) -> None:
+        """Press keys that bring the focus to a pane, and wait until it is there: what is typed then goes to it."""
+        before = self.border(title)
+        self.press(*keys)
+        deadline = time.monotonic() + PATIENCE_S
+        while self.border(title) == before:
+            assert time.monotonic() < deadline, f"{title} never had the focus:\n{self.screen()}"
+            time.sleep(0.1)
+
     def wait(self, *texts: str, times: int = 1) -> str:
         """Until all of these stand on the screen, each so often."""
         deadline = time.monotonic() + PATIENCE_S
@@ -68,7 +82,8 @@ def library(tmp_path: Path) -> Path:
 @pytest.fixture
 def terminal(library: Path, tmp_path: Path) -> Iterator[Terminal]:
     made = Terminal(Path("/tmp") / f"promptlab-test-{os.getpid()}")  # a socket's path must be short
-    program = f"cd {library} && unset COLUMNS LINES && {sys.executable} -m promptlab; echo ended with $?; exec sleep 1000"
+    start = f"cd {library} && unset COLUMNS LINES && {sys.executable} -m promptlab"
+    program = f"{start}; echo ended with $?; exec sleep 1000"
     environment = [f"-eXDG_{what}_HOME={tmp_path / what}" for what in ("DATA", "CONFIG", "STATE")]
     made.tmux("new-session", "-d", "-s", "x", "-x", "120", "-y", "40", *environment, program)
     yield made
@@ -86,20 +101,22 @@ def answers(library: Path) -> list[dict[str, object]]:
 @pytest.mark.model
 @pytest.mark.timeout(600)
 def test_from_the_first_start_to_a_saved_comparison(terminal: Terminal, library: Path) -> None:
-    terminal.wait("go to the inputs", "2 of 2 models on disk")
-    terminal.press("Enter")  # the first prompt is `answer`
+    terminal.wait("go to the inputs", "2 of 2 models on disk", "required")
+    terminal.focus("Inputs of", "Enter")  # the first prompt is `answer`
     terminal.type("What is the capital of France?")
     terminal.press("Enter")
     terminal.wait("done: ", times=2)
     assert len(answers(library)) == 2
 
+    terminal.focus("SmolLM2 135M Instruct", "Escape")
     terminal.press("t")
     terminal.wait("Tokens", "Difference")
     terminal.press("Escape")
 
     terminal.press("F3")
     terminal.wait("Tick what to compare", "[x] answer", "facts")
-    terminal.press("F6", "Down", "Space")
+    terminal.focus("Cases", "F6")
+    terminal.press("Down", "Space")
     terminal.wait("[x] facts")
     terminal.press("C-r")
     shown = terminal.wait("48 of 48 answers", "pass rate", "done")

@@ -9,6 +9,7 @@ from typing import Any
 
 from ulid import ULID
 
+from promptlab.app.branch import TOP
 from promptlab.app.lab import Lab
 from promptlab.app.loading import missing
 from promptlab.app.run import Run
@@ -104,7 +105,7 @@ def again(lab: Lab, ids: Sequence[str]) -> Run:
         lab.sandbox.step(job.prompt, job.inputs, ())
     if gone := [model for model in files.values() if present(model) is None]:
         raise missing(gone)
-    return Run(lab, jobs, True)
+    return Run(lab, jobs, True, top=TOP)
 
 
 # --- the records of a run --------------------------------------------------------------------------------------------

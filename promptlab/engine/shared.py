@@ -94,7 +94,7 @@ class Seat:
     def next_event(self, timeout: float) -> EngineEvent | None:
         """The next event that concerns this user. Raises what the engine itself has raised, for ever after."""
         with self._news:
-            if not self._events:
+            if not self._events and self._board.broken is None:
                 self._news.wait(timeout)
             if self._events:
                 return self._events.popleft()

@@ -79,7 +79,7 @@ def _speed(paced: Paced) -> list[Content]:
     if paced.left is not None and paced.done < paced.total:
         parts.append(Content(f"about {duration(paced.left)} left"))
     if paced.rate is not None:
-        parts.append(Content.styled(f"{paced.rate:,.1f} a second", show.DIM))
+        parts.append(Content.styled(f"{paced.rate:,.1f}/s", show.DIM))
     if paced.loading:
         parts.append(show.line(f"loading {paced.loading}", show.WARN))
     return parts

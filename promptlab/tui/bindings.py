@@ -43,6 +43,7 @@ EVERYWHERE: tuple[tuple[str, str], ...] = (
     ("↑ ↓ pgup pgdn", "Move in a list; scroll an answer."),
     ("space", "Tick a model; turn a switch."),
     ("enter", "Take what is marked; in an input, run."),
+    ("esc", "Close a window; leave an input for the answers."),
 )
 """Keys that belong to widgets: for the help screen."""
 

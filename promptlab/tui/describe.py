@@ -26,8 +26,6 @@ _URGENT: tuple[Status, ...] = ("running", "loading", "waiting", "failed", "cance
 
 BAR = 20
 """Cells of the loading bar."""
-COUNTED = 10
-"""Tokens are counted in tens, beyond the first ten."""
 MAX_SAMPLES = 48
 """Samples that a strip has room for."""
 _COLORS = ("$text-success", "$text-accent", "$foreground", "$secondary")
@@ -150,6 +148,6 @@ def flow(parts: Iterable[Content], width: int) -> Content:
 
 
 def _written(cell: Cell) -> int:
-    """Tokens so far, the last few not counted: each other number is drawn, which costs."""
+    """Tokens so far, in tens and then in fifties: each other number is drawn, which costs."""
     count = sum(len(step.tokens) for step in cell.steps)
-    return count if count < COUNTED else count - count % COUNTED
+    return count - count % (1 if count < 10 else 10 if count < 100 else 50)

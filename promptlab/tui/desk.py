@@ -236,7 +236,10 @@ class Desk:
         self.nudge()
 
     def nudge(self) -> None:
-        """Say that something is there, once until somebody looks: each time wakes the screen's thread. From any thread."""
+        """Say that something is there. From any thread.
+
+        Once until somebody looks: each time wakes the screen's thread, which costs more than most of what is said.
+        """
         if self._nudged:
             return
         self._nudged = True

@@ -12,7 +12,7 @@ _WORD = re.compile(r"\s*\S+\s*")
 
 
 def breaks(text: str, width: int) -> list[int]:
-    """Where the lines after the first one begin. A word wider than a line is broken; blanks before a break hang over."""
+    """Where the lines after the first one begin. Wide words are broken; blanks before a break hang over."""
     if len(text) <= width and text.isascii():
         return []
     found: list[int] = []

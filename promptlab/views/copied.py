@@ -1,4 +1,4 @@
-"""What is copied: an answer, a code block of it, or a whole comparison as Markdown. Texts are the stored ones, exactly."""
+"""What is copied: an answer, a code block of it, or a comparison as Markdown. Texts are the stored ones, exactly."""
 
 from __future__ import annotations
 

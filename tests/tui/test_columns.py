@@ -229,17 +229,15 @@ def test_samples_show_how_they_stand_while_they_run(library: Path) -> None:
 
 def test_the_layout_is_chosen_by_hand(library: Path, engine: FakeEngine) -> None:
     async def go(player: Player) -> None:
-        columns = await _run(player)
+        await _run(player)
         first, second = player.columns
         first.body.focus()
         await player.pilot.pause()
         assert first.region.y == second.region.y
         await player.press("l")
-        assert columns.arrangement.kind == "grid"
         assert first.region.bottom == second.region.y
         assert "Layout: grid" in player.text()
         await player.press("l")
-        assert columns.arrangement.kind == "tabs"
         assert [c.display for c in player.columns] == [True, False]
         assert "[✓ The first] ✓ beta" in player.within(player.play.query_one(Names))
         await player.press("right")
@@ -248,7 +246,6 @@ def test_the_layout_is_chosen_by_hand(library: Path, engine: FakeEngine) -> None
         await player.pilot.click(Names, offset=(5, 0))
         await player.until(lambda: first.display and first.has_focus_within)
         await player.press("l")
-        assert columns.choice == "auto"
         assert [c.display for c in player.columns] == [True, True]
 
     _play(library, engine, go)
@@ -366,9 +363,10 @@ def test_no_answer_is_too_much(library: Path, engine: FakeEngine, said: str) -> 
     engine.answer = lambda question, prompt: said
 
     async def go(player: Player) -> None:
-        (library / "models.yaml").write_text(
-            (library / "models.yaml").read_text().replace("    default: true", "    options: {max_tokens: 100000}\n    default: true")
-        )  # fmt: skip
+        models = library / "models.yaml"
+        models.write_text(
+            models.read_text().replace("default: true", "default: true\n    options: {max_tokens: 100000}")
+        )
         await player.press("ctrl+l")
         await _run(player)
         for column, one in zip(player.columns, player.play.cells, strict=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 from promptlab.engine.fake import FakeEngine
@@ -12,6 +13,10 @@ from tests.tui.kit import Player, playing
 from tests.tui.test_hostile import EVIL, check
 
 CODE = "Try:\n```python\nprint('é')\n```\nor\n~~~\nls\n~~~\n"
+
+
+def _holds(player: Player, copied: str, said: str) -> bool:
+    return player.app.clipboard == copied and said in player.text()
 
 
 def _answered(library: Path, said: str, go: Callable[[Player], Awaitable[None]]) -> None:
@@ -46,8 +51,7 @@ def test_code_blocks_are_copied_in_turn(library: Path) -> None:
     async def go(player: Player) -> None:
         for expected, which in (("print('é')", "1 of 2"), ("ls", "2 of 2"), ("print('é')", "1 of 2")):
             await player.press("c")
-            await player.until(lambda expected=expected: player.app.clipboard == expected)
-            await player.until(lambda which=which: f"code block {which}" in player.text())
+            await player.until(partial(_holds, player, expected, f"code block {which}"))
 
     _answered(library, CODE, go)
 

@@ -60,7 +60,7 @@ def test_nothing_important_is_cut_off(library: Path, engine: FakeEngine, size: t
                 "Inputs of explain",
                 "topic *",
                 "Models",
-                "promptlab models pull gamma",
+                "p Pull",
                 "^q Quit",
                 "f1 Help",
             ):
@@ -116,7 +116,7 @@ def test_the_footer_has_room_for_every_key_while_a_run_goes_on(library: Path) ->
             await player.press("enter", "3", "ctrl+r")
             await player.until(lambda: "esc Cancel" in player.text() and player.play.cells)
             footer = player.text().splitlines()[-1]
-            for key in ("^r Run", "esc Cancel", "f6 Pane", "^b Sidebar", "^o Zoom", "^q Quit", "f1 Help", "^p Menu"):
+            for key in ("^r Run", "esc Cancel", "f6 Pane", "^b Sidebar", "t Tokens", "^q Quit", "f1 Help", "^p Menu"):
                 assert key in footer
             await player.press("escape")
             await player.ended()

@@ -139,7 +139,8 @@ class Asserts:
         if kind == "python":
             self.sources.report.changed(node, "python runs with --allow-code only")
         if kind.removeprefix(NOT) == "similar":
-            self.sources.report.changed(node, "similar needs a model tagged `embedding` in models.yaml; without one it is unscored")
+            wanted = "similar needs a model tagged `embedding` in models.yaml; without one it is unscored"
+            self.sources.report.changed(node, wanted)
         return Assertion(kind, found, threshold, 1.0 if weight is None else weight, metric, self._provider(node))
 
     def _provider(self, node: Node) -> str | None:

@@ -12,9 +12,7 @@ _copy = partial(Command, scope="play", topic="Copy", footer=False)
 COMMANDS: tuple[Command, ...] = (
     _columns("answers.left", "left", "column(-1)", "Column left", "Go to the column before."),
     _columns("answers.right", "right", "column(1)", "Column right", "Go to the next column."),
-    _columns(
-        "answers.layout", "l", "next_layout", "Layout", "Show the answers as columns, grid, tabs, or as they fit."
-    ),
+    _columns("answers.layout", "l", "next_layout", "Layout", "Show answers as columns, a grid, tabs, or as they fit."),
     _columns("answers.hide", "h", "hide_column", "Hide", "Hide the column; its run goes on.", title="Hide column"),
     _columns("answers.show", "H", "show_columns", "Show all", "Show hidden columns again.", title="Show all columns"),
     _columns("answers.earlier", "less_than_sign", "move_column(-1)", "Move left", "Move the column one place left."),
@@ -25,6 +23,11 @@ COMMANDS: tuple[Command, ...] = (
     _copy("answers.copy", "y", "copy_answer", "Copy", "Copy the answer as it is stored.", title="Copy answer"),
     _copy("answers.code", "c", "copy_code", "Copy code", "Copy the answer's code block; again for the next one."),
     _copy(
-        "answers.compared", "Y", "copy_comparison", "Copy all", "Copy all answers as Markdown.", title="Copy comparison"
+        "answers.compared",
+        "Y",
+        "copy_comparison",
+        "Copy all",
+        "Copy all answers as Markdown.",
+        title="Copy all answers",
     ),
 )

@@ -20,6 +20,6 @@ COMMANDS: tuple[Command, ...] = (
     # Many terminals send shift+f6 as f18.
     _move("pane.previous", "shift+f6,f18", "pane(-1)", "Pane before", "Go to the pane before.", footer=False),
     _view("sidebar", "ctrl+b", "sidebar", "Sidebar", "Show or hide prompts, inputs and models."),
-    _view("zoom", "ctrl+o", "zoom", "Zoom", "Give one column all the room, or go back to all of them."),
+    _view("zoom", "ctrl+o", "zoom", "Zoom", "Give one column all the room, or go back to all of them.", footer=False),
     _view("reload", "ctrl+l", "reload", "Reload", "Read prompts and models from disk again.", footer=False),
 )

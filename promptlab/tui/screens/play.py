@@ -121,6 +121,16 @@ class PlayScreen(PromptActions, AskActions, ModelActions, AnswerActions, CloserA
         else:
             self.stop_fetching()
 
+    @on(Form.Left)
+    @on(OptionsPane.Left)
+    def _leave_fields(self) -> None:
+        """Escape in a field: end what goes on; where nothing does, go to the answers, where letters are commands."""
+        if self.running or self.fetching:
+            self.action_cancel()
+            return
+        there = [pane for pane in self._panes() if isinstance(pane, Column)]
+        (there[0].body if there else self.query_one(PromptList)).focus()
+
     def action_sidebar(self) -> None:
         """Show or hide the sidebar."""
         self.sidebar = not self.sidebar

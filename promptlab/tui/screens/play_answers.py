@@ -143,13 +143,16 @@ class AnswerActions(PlayState):
 
     def answers_allow(self, action: str) -> bool | None:
         """Whether a command of this part can be given now; None where it is none of this part."""
+        if action not in (*_SEVERAL, *_ANY, "show_columns", "sample"):
+            return None
+        if not self.cells or self.looking:  # the prompt's source stands where the answers were
+            return False
+        columns = self._columns
         if action in _SEVERAL:
-            return bool(self.cells) and len(self._columns.columns) > 1
+            return len(columns.columns) > 1
         if action == "show_columns":
-            return bool(self.cells) and bool(self._columns.hidden)
-        if action == "sample":
-            return bool(self.cells) and any(len(column.cells) > 1 for column in self._columns.columns)
-        return bool(self.cells) if action in _ANY else None
+            return bool(columns.hidden)
+        return action != "sample" or any(len(column.cells) > 1 for column in columns.columns)
 
 
 def _exact(cell: Cell, lab: Lab, task: Task[str]) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from textual import events, on
 from textual.app import ComposeResult
-from textual.containers import Grid, Vertical
+from textual.containers import Grid
 from textual.content import Content
 from textual.reactive import var
 from textual.timer import Timer
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from promptlab.tui.grouping import Key
 
 
-class Columns(Vertical):
+class Columns(Grid):
     """A column for each version of a prompt on each model. What the user has arranged holds for a run of the same."""
 
     DEFAULT_CSS = """
     Columns {
-        & > Names { display: none; }
+        overflow: auto;
+        & > Names { dock: top; display: none; }
         & > Names.-shown { display: block; }
-        & > Grid { height: 1fr; overflow: auto; }
     }
     """
 
@@ -48,7 +48,6 @@ class Columns(Vertical):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._names = Names()
-        self._grid = Grid()
         self._columns: list[Column] = []
         """As they stand."""
         self._groups: tuple[Group, ...] = ()
@@ -62,7 +61,6 @@ class Columns(Vertical):
     def compose(self) -> ComposeResult:
         """The names, where they are needed, above the columns."""
         yield self._names
-        yield self._grid
 
     # --- what is shown -----------------------------------------------------------------------------------------------
 
@@ -94,11 +92,19 @@ class Columns(Vertical):
         if others:
             self._jobs = jobs
             self._regroup(cells)
-        wait = 0.0 if others or all(cell.record for cell in cells) else self._pace.wait()
-        if wait <= 0:
+        if others or all(cell.record for cell in cells):
             self._show()
         elif self._timer is None:
-            self._timer = self.set_timer(wait, self._show)
+            self._show_in_time()
+
+    def _show_in_time(self) -> None:
+        """Show them now, or when it is time."""
+        self._timer = None
+        wait = self._pace.wait()
+        if wait > 0:
+            self._timer = self.set_timer(wait, self._show_in_time)
+        else:
+            self._show()
 
     def _show(self) -> None:
         """Hand each column its cells."""
@@ -132,7 +138,7 @@ class Columns(Vertical):
         self._columns = [there[key] for key in keys]
         for column in gone:
             column.remove()
-        self._grid.mount_all(new)
+        self.mount_all(new)
         self._order()
         self._arrange()
 
@@ -179,7 +185,7 @@ class Columns(Vertical):
         return True
 
     def go(self, step: int) -> bool:
-        """Go to the neighbour of the current column, or to that one itself from elsewhere. False where there is none."""
+        """Go to the neighbour of the current column, or from elsewhere to itself. False where there is none."""
         column = self.current
         if column is not None and column.has_focus_within:
             column = self._neighbour(step)
@@ -232,7 +238,7 @@ class Columns(Vertical):
 
     def _order(self) -> None:
         for before, after in zip(self._columns, self._columns[1:], strict=False):
-            self._grid.move_child(after, after=before)
+            self.move_child(after, after=before)
 
     @property
     def _room(self) -> tuple[int, int]:
@@ -265,9 +271,9 @@ class Columns(Vertical):
 
     def _lay_out(self, shown: list[Column]) -> None:
         now = self._arrangement if len(shown) > 1 else Arrangement("columns")
-        self._grid.styles.grid_size_columns = now.beside
-        self._grid.styles.grid_columns = "1fr" if now.width is None else str(now.width)
-        self._grid.styles.grid_rows = "1fr" if now.height is None else str(now.height)
+        self.styles.grid_size_columns = now.beside
+        self.styles.grid_columns = "1fr" if now.width is None else str(now.width)
+        self.styles.grid_rows = "1fr" if now.height is None else str(now.height)
         for column in shown:
             column.styles.column_span = 1
         if gap := -len(shown) % now.beside:  # the last row is not full: the last column takes the rest

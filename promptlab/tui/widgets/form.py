@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on
+from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.message import Message
@@ -51,6 +52,11 @@ class Form(VerticalScroll):
 
     row: var[PromptRow | None] = var(None, init=False)
     """The prompt whose inputs are shown."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Leave", show=False)]
+
+    class Left(Message):
+        """Escape was pressed in a field."""
 
     class RunRequested(Message):
         """Enter was pressed in a single-line field."""
@@ -187,6 +193,10 @@ class Form(VerticalScroll):
             made = [Field(i, _fitting(i, drafts), held.get(i.name)) for i in row.prompt.inputs]
             await self.mount_all([Static(classes="note"), *made])
         self.scroll_home(animate=False)
+
+    def action_leave(self) -> None:
+        """Say that somebody wants to be elsewhere."""
+        self.post_message(self.Left())
 
     @on(Input.Submitted)
     def _submitted(self, event: Input.Submitted) -> None:

@@ -36,7 +36,7 @@ MARKS = {
 }
 """A shape for each state, because colours alone say nothing to many people and terminals."""
 CACHED = "↺"
-LEGEND = "✓ pass  ✗ fail  ? unscored  ! error  · waiting  ● running  ○ unjudged  ↺ history"
+LEGEND = "✓ pass  ✗ fail  ? unscored  ! error  · waiting  ● running  ○ unjudged  ↺ kept"
 
 MAX_MARKS = 8
 """Samples of a cell that are drawn one by one; of more, only how many passed."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import events, on
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.message import Message
@@ -100,6 +101,11 @@ class OptionsPane(Vertical):
             super().__init__()
             self.samples = samples
 
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Leave", show=False)]
+
+    class Left(Message):
+        """Escape was pressed in a field."""
+
     class RunRequested(Message):
         """Enter was pressed in a field."""
 
@@ -191,6 +197,10 @@ class OptionsPane(Vertical):
     def _chosen(self, event: Select.Changed) -> None:
         event.stop()
         self._read()
+
+    def action_leave(self) -> None:
+        """Say that somebody wants to be elsewhere."""
+        self.post_message(self.Left())
 
     @on(Input.Submitted)
     def _submitted(self, event: Input.Submitted) -> None:

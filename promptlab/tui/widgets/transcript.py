@@ -25,7 +25,7 @@ from textual.widget import Widget
 
 from promptlab.tui.wrapping import wrap_on
 
-STEPS = 4
+STEPS = 3
 """A growing text moves up by the height of its window divided by this."""
 
 
