@@ -1,10 +1,9 @@
 """What the playground costs, and how soon it answers: `uv run python benchmarks/playground.py`. No model is needed.
 
 Runs the playground in a terminal of its own, over a fake engine whose three models stream at 60 tokens a second each.
-Prints the time from the start of the process to the first paint (several starts, without and with bytecode at hand),
-the processor time of the interface's thread while nobody presses a key, in percent of one core, and how long a key
-takes to show its effect while the answers stream: a letter in a field, and the sidebar, which lays all
-columns out anew.
+Prints the time from the start of the process to the first paint (of several starts, bytecode at hand), the processor
+time of the interface's thread while nobody presses a key, in percent of one core, and how long a key takes to show its
+effect while the answers stream: a letter in a field, and the sidebar, which lays all columns out anew.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Take the pictures in the README, from the real program with real models: `uv run python docs/pictures.py`.
 
-Writes docs/pictures/playground.svg (the playground after `rain` was typed and run), docs/pictures/columns.svg (what
-stays in the terminal after `promptlab run explain --var topic=rain`), docs/pictures/compare.svg (the end of what
-`promptlab compare answer --cases facts -n 4` prints), and docs/pictures/report.png (its HTML report, in chromium).
+Writes into docs/pictures: playground.svg (the playground after `rain` was typed and run), and of its other screens
+tokens.svg, difference.svg, source.svg, models.svg, batch.svg and history.svg; columns.svg (what
+stays in the terminal after `promptlab run explain --var topic=rain`), compare.svg (the end of what
+`promptlab compare answer --cases facts -n 4` prints), and report.png (its HTML report, in chromium).
 Nothing is kept in the history.
 """
 
@@ -27,6 +28,7 @@ from promptlab.app.lab import Labs, open_lab
 from promptlab.app.run import Request, prepare, records
 from promptlab.files.paths import cache_dir
 from promptlab.tui.app import Playground
+from promptlab.tui.widgets.prompts import PromptList
 from promptlab.views.columns import Sheet, columns
 from promptlab.views.report import write_report
 from promptlab.views.sections import Layout, as_group, comparison_page
@@ -74,14 +76,52 @@ def take_comparison(library: Path) -> None:
 
 
 async def take_playground(library: Path) -> None:
-    """The playground, driven by keys."""
+    """Every screen of the playground, driven by keys."""
     app = Playground(lambda: Labs(library))
     async with app.run_test(size=(120, 36)) as pilot:
-        await until(pilot, lambda: bool(app.play.prompts))
-        await pilot.press("down", "enter", *"rain", "enter")  # explain
+        await until(pilot, lambda: bool(app.play.prompts) and app.play.chosen is not None)
+        await pilot.pause(1)
+        await pilot.press("down", "enter")  # explain
+        await pilot.pause(1)
+        await pilot.press(*"rain", "enter")
         await until(pilot, lambda: bool(app.play.cells) and all(c.record for c in app.play.cells))
-        await pilot.pause(0.5)
-        write("playground", app.export_screenshot())
+        await take(pilot, "playground")
+
+        await pilot.press("escape", "t")
+        await until(pilot, lambda: "probability" in shown(app) or "bits" in shown(app))
+        await pilot.press(*["right"] * 3)
+        await take(pilot, "tokens")
+        await pilot.press("d")
+        await take(pilot, "difference")
+        await pilot.press("escape", "e")
+        await take(pilot, "source")
+        await pilot.press("escape", "f5")
+        await until(pilot, lambda: "architecture" in shown(app))
+        await take(pilot, "models")
+
+        await pilot.press("f2", "shift+f6", "shift+f6")
+        app.play.query_one(PromptList).mark("answer")
+        await pilot.press("f3")
+        await until(pilot, lambda: "[x] answer" in shown(app))
+        await pilot.press("f6", "down", "space", "ctrl+r")
+        await until(pilot, lambda: "48 of 48 answers" in shown(app) and "done" in shown(app))
+        await take(pilot, "batch")
+        await pilot.press("f4")
+        await until(pilot, lambda: "50 runs" in shown(app))
+        await pilot.press(*"capital")
+        await until(pilot, lambda: "50 runs" not in shown(app))
+        await take(pilot, "history")
+
+
+async def take(pilot: Pilot[None], name: str) -> None:
+    """Keep what the screen shows, once it has settled."""
+    await pilot.pause(1)
+    write(name, pilot.app.export_screenshot())
+
+
+def shown(app: Playground) -> str:
+    """The text on the screen."""
+    return "\n".join(strip.text for strip in app.screen._compositor.render_strips())
 
 
 def write(name: str, svg: str) -> None:
@@ -109,6 +149,5 @@ if __name__ == "__main__":
         shutil.copytree(ROOT / "prompts", library / "prompts")
         shutil.copy(ROOT / "models.yaml", library)
         shutil.copytree(ROOT / "seeds", library / "seeds")
-        take_columns(library)
-        take_comparison(library)
+        if os.environ.get("ONLY") != "playground": take_columns(library); take_comparison(library)
         asyncio.run(take_playground(library))

@@ -136,7 +136,7 @@ class AnswerActions(PlayState):
         self._copied(which, blocks[number].text)
 
     def _say(self, text: str) -> None:
-        self.notify(text, timeout=3, markup=False)
+        self.notify(text, timeout=2, markup=False)
 
     def _refuse(self, text: str) -> None:
         self.notify(text, severity="warning", timeout=3, markup=False)

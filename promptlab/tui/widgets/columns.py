@@ -287,5 +287,5 @@ class Columns(Grid):
         self._names.hidden = len(self._columns) - len(self.open)
         self._names.names = tuple(
             Name(Content.assemble(mark(together(column.cells)), " ", column.label), column is front)
-            for column in self.open
+            for column in (self.open if self._alone else ())
         )
