@@ -4,7 +4,7 @@ Writes into docs/pictures: playground.svg (the playground after `rain` was typed
 tokens.svg, difference.svg, source.svg, models.svg, batch.svg and history.svg; columns.svg (what
 stays in the terminal after `promptlab run explain --var topic=rain`), compare.svg (the end of what
 `promptlab compare answer --cases facts -n 4` prints), and report.png (its HTML report, in chromium).
-Nothing is kept in the history.
+Nothing is kept in the history. With the argument `playground`, only the playground's are taken.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import io
 import os
 import re
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -149,5 +150,7 @@ if __name__ == "__main__":
         shutil.copytree(ROOT / "prompts", library / "prompts")
         shutil.copy(ROOT / "models.yaml", library)
         shutil.copytree(ROOT / "seeds", library / "seeds")
-        if os.environ.get("ONLY") != "playground": take_columns(library); take_comparison(library)
+        if sys.argv[1:] != ["playground"]:
+            take_columns(library)
+            take_comparison(library)
         asyncio.run(take_playground(library))

@@ -68,5 +68,5 @@ def test_options_commands_and_exit_codes_are_all_named() -> None:
 
 def test_the_pictures_are_there() -> None:
     pictures = re.findall(r"!\[[^]]*\]\(([^)]+)\)", README)
-    assert len(pictures) == 4
+    assert len(pictures) == 7
     assert all((Path(__file__).parent.parent / p).stat().st_size > 1000 for p in pictures)

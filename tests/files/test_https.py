@@ -273,6 +273,7 @@ def test_a_server_that_says_nothing_is_not_waited_for_for_ever(
 ) -> None:
     monkeypatch.setattr(https, "TIMEOUT_S", 0.2)
     held = threading.Event()
+
     def behave(ask: Handler) -> None:
         held.wait(20)
 

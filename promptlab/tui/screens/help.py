@@ -5,16 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
+from rich.console import Group
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from promptlab.tui import show
 from promptlab.tui.bindings import EVERYWHERE, by_topic, shown_keys
 from promptlab.tui.command import Command
+
+KEYS = 15
+"""Cells that the names of keys get."""
 
 
 class HelpScreen(ModalScreen[None]):
@@ -40,6 +46,11 @@ class HelpScreen(ModalScreen[None]):
             yield _chapter("Everywhere", list(EVERYWHERE))
 
 
-def _chapter(topic: str, rows: list[tuple[str, str]]) -> Vertical:
-    lines = [Horizontal(Static(Content(keys), classes="keys"), Static(Content(text))) for keys, text in rows]
-    return Vertical(Static(Content.styled(topic, f"bold {show.ACCENT}")), *lines)
+def _chapter(topic: str, rows: list[tuple[str, str]]) -> Static:
+    """One widget, not one for each key: a hundred of them take a second to come and to go."""
+    table = Table.grid(padding=(0, 1))
+    table.add_column(width=KEYS)
+    table.add_column()
+    for keys, text in rows:
+        table.add_row(Text(keys, "bold"), Text(text))
+    return Static(Group(Text(topic, "bold"), Padding(table, (0, 0, 1, 1))))

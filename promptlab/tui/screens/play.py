@@ -64,6 +64,7 @@ class PlayScreen(PromptActions, AskActions, ModelActions, AnswerActions, CloserA
 
     def on_mount(self) -> None:
         """Follow what the library holds."""
+        self.place()
         self.watch(self.app, "survey", self._surveyed)
 
     # --- what the lab says -------------------------------------------------------------------------------------------
@@ -172,8 +173,12 @@ class PlayScreen(PromptActions, AskActions, ModelActions, AnswerActions, CloserA
 
     def watch_sidebar(self, sidebar: bool) -> None:
         """Keep the focus where it can be seen."""
-        self.set_class(not sidebar, "-no-sidebar")
+        self.place()
         self.call_after_refresh(self._settle_focus)
+
+    def on_resize(self) -> None:
+        """What has room beside what may have changed."""
+        self.place()
 
     def _settle_focus(self) -> None:
         if self.focused is None or not self.focused.is_on_screen:

@@ -41,7 +41,7 @@ class AnswerActions(PlayState):
         shape = (len(cells), len(self._columns.columns))
         if shape != self._shape:
             self._shape = shape
-            self.set_class(bool(cells), "-answers")
+            self.place()
             self.call_after_refresh(self.refresh_bindings)
 
     @property

@@ -122,7 +122,7 @@ class PromptActions(PlayState):
 
     def watch_looking(self, looking: bool) -> None:
         """The source takes the place of the answers, or gives it back."""
-        self.set_class(looking, "-looking")
+        self.place()
         narrow = self.has_class("-narrow")
         if narrow and (looking or not self.cells):
             self.sidebar = not looking
