@@ -143,3 +143,15 @@ def test_options_are_a_pane_while_they_are_unfolded(library: Path, engine: FakeE
             assert pane(player).open
 
     asyncio.run(go())
+
+
+def test_samples_set_twice_in_a_row_stay_as_they_were_set_last(library: Path, engine: FakeEngine) -> None:
+    async def go() -> None:
+        async with playing(library, engine) as player:
+            await player.press("ctrl+t")
+            for _ in range(3):
+                player.play.action_samples(1)  # before the field has said that it changed
+            await player.pilot.pause(0.2)
+            assert player.play.samples == 4
+
+    asyncio.run(go())

@@ -117,23 +117,31 @@ class OptionsPane(Vertical):
         self._settings = {name: Setting(name, line, asking.HINTS[name]) for name, line in lines.items()}
         self._lines = lines
         self._samples = Line("1", placeholder="1")
+        self._made = False
         self._mode: Select[str] = Select(_MODES, prompt="as models.yaml says", compact=True)
 
     def compose(self) -> ComposeResult:
         """The line, and the fields in its place."""
         yield Static(classes="summary")
-        with VerticalScroll(can_focus=False):
-            yield from self._settings.values()
-            yield Setting("samples", self._samples, "How often each model is asked: f7 and f8 do the same.")
-            yield Setting("mode", self._mode, "")
+        yield VerticalScroll(can_focus=False)
 
     def enter(self) -> None:
         """Unfold, and put the focus on the first field."""
         self.open = True
-        self._lines[asking.NAMES[0]].focus()
+        self.call_after_refresh(self._lines[asking.NAMES[0]].focus)
+
+    def _make_fields(self) -> None:
+        """Only once they are wanted: they are half of the widgets on the screen, and the first paint waits for each."""
+        if self._made:
+            return
+        self._made = True
+        count = Setting("samples", self._samples, "How often each model is asked: f7 and f8 do the same.")
+        fields = [*self._settings.values(), count, Setting("mode", self._mode, "")]
+        self.query_one(VerticalScroll).mount_all(fields)
 
     def put(self, options: Mapping[str, Any], mode: str | None) -> None:
         """Set these options and no others, as if they had been typed."""
+        self._make_fields()
         for name, line in self._lines.items():
             line.value = json.dumps(options[name]) if name in options else ""
         if mode in (None, "exact", "fast"):
@@ -147,6 +155,8 @@ class OptionsPane(Vertical):
 
     def watch_open(self, open: bool) -> None:
         """Fold or unfold."""
+        if open:
+            self._make_fields()
         self.set_class(open, "-open")
 
     def watch_row(self) -> None:
@@ -189,7 +199,7 @@ class OptionsPane(Vertical):
     @on(Input.Changed)
     def _changed(self, event: Input.Changed) -> None:
         event.stop()
-        if event.input is self._samples:
+        if event.input is self._samples and event.value == self._samples.value:  # else another one came after it
             self._count(event.value)
         self._read()
 
