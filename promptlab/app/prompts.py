@@ -22,7 +22,7 @@ from promptlab.files.gguf import check_header
 from promptlab.files.library import Entry
 from promptlab.files.models import present
 from promptlab.files.paths import find_library, working_folder
-from promptlab.files.versions import Logged
+from promptlab.files.versions import Logged as Logged
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ from promptlab.tui.widgets.ticks import TickList
 if TYPE_CHECKING:
     from promptlab.app.cases import CaseRow
     from promptlab.app.lab import Lab
-    from promptlab.files.versions import Logged
+    from promptlab.app.prompts import Logged
 
 PAGES: tuple[Page, ...] = ("setup", "table", "case", "picture")
 

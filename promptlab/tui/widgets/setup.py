@@ -18,7 +18,7 @@ from promptlab.tui.widgets.ticks import Tick, TickList
 
 if TYPE_CHECKING:
     from promptlab.app.cases import CaseRow
-    from promptlab.files.versions import Logged
+    from promptlab.app.prompts import Logged
     from promptlab.tui.state import Survey
 
 RECALLS = (
