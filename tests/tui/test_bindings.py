@@ -7,9 +7,15 @@ from typing import get_args
 from textual.command import CommandPalette
 
 from promptlab.engine.fake import FakeEngine
+from promptlab.tui.app import Playground
 from promptlab.tui.bindings import COMMANDS, of, shown_keys
 from promptlab.tui.command import Scope
+from promptlab.tui.screens.batch import BatchScreen
+from promptlab.tui.screens.closer import CloserScreen
 from promptlab.tui.screens.help import HelpScreen
+from promptlab.tui.screens.history import HistoryScreen
+from promptlab.tui.screens.models import ModelsScreen
+from promptlab.tui.screens.play import PlayScreen
 from promptlab.tui.screens.play_ask import MAX_SAMPLES
 from promptlab.tui.widgets.form import Form
 from promptlab.tui.widgets.models import ModelList
@@ -170,3 +176,16 @@ def test_escape_closes_a_select_before_it_cancels(library: Path, engine: FakeEng
             assert isinstance(player.form, Form)
 
     asyncio.run(go())
+
+
+def test_every_command_has_its_action() -> None:
+    screens: dict[str, type] = {
+        "app": Playground,
+        "play": PlayScreen,
+        "batch": BatchScreen,
+        "history": HistoryScreen,
+        "models": ModelsScreen,
+        "closer": CloserScreen,
+    }
+    missing = [c.id for c in COMMANDS if not hasattr(screens[c.scope], f"action_{c.action.partition('(')[0]}")]
+    assert missing == []
