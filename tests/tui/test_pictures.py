@@ -58,12 +58,18 @@ async def start(player: Player) -> None:
     await player.choose("explain")
 
 
+async def settled(player: Player) -> None:
+    """The models say that they are in memory: the engine is asked now and then, not at once."""
+    await player.until(lambda: not player.play.sidebar or player.text().count("ready") == 2, "the models' states")
+
+
 async def answers(player: Player) -> None:
     await player.choose("explain")
     await player.press("enter")
     await player.type("rain")
     await player.run()
     await player.press("escape")
+    await settled(player)
 
 
 async def samples(player: Player) -> None:
@@ -77,6 +83,7 @@ async def steps(player: Player) -> None:
     await player.type("snow is warm")
     await player.run()
     await player.press("escape", "f")
+    await settled(player)
 
 
 async def source(player: Player) -> None:
