@@ -14,9 +14,9 @@ from promptlab.app.lab import Lab
 from promptlab.core.checker import Finding
 from promptlab.core.prompt import Prompt
 from promptlab.core.text import sanitize
-from promptlab.errors import PromptlabError, SourceError, StoreError, UsageError
+from promptlab.errors import SourceError, StoreError, UsageError
 from promptlab.files.folder import MAX_BYTES
-from promptlab.files.paths import shipped_library
+from promptlab.files.paths import is_packaged
 from promptlab.files.writing import replace_file
 
 EDITABLE = 256 * 1024
@@ -126,11 +126,7 @@ def edit_outside(command: Sequence[str], path: Path) -> None:
 
 def _locked(lab: Lab) -> str:
     """Why nothing in a library may be changed; empty where it may."""
-    try:
-        shipped = lab.root == shipped_library() and lab.root.name == "_library"
-    except PromptlabError:
-        shipped = False
-    if shipped:
+    if is_packaged(lab.root):
         return "this is the library that ships with promptlab: `promptlab init` makes one of your own"
     if not os.access(lab.library.folder, os.W_OK):
         return f"{lab.library.folder} is read-only: copy the library to a folder of your own"

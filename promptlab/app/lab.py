@@ -13,7 +13,7 @@ from promptlab.engine.backend import Backend
 from promptlab.engine.shared import Switchboard
 from promptlab.files.library import Library
 from promptlab.files.models import read_models
-from promptlab.files.paths import data_dir, find_library, shipped_library, working_folder
+from promptlab.files.paths import data_dir, find_library, is_packaged, working_folder
 from promptlab.files.store import Store
 from promptlab.sandbox import Sandbox
 
@@ -97,7 +97,7 @@ class Labs:
 
 def history_folder(root: Path) -> Path:
     """Where the history of a library is kept: beside it, or in the user's data folder when it cannot be written to."""
-    read_only = not os.access(root, os.W_OK) or (root == shipped_library() and root.name == "_library")
+    read_only = not os.access(root, os.W_OK) or is_packaged(root)
     return data_dir() if read_only else root
 
 

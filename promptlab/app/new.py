@@ -9,7 +9,7 @@ from promptlab.core.formats import SUFFIXES
 from promptlab.core.prompt import NAME, SUFFIX
 from promptlab.core.schema import shorten
 from promptlab.errors import UsageError
-from promptlab.files.paths import shipped_library
+from promptlab.files.paths import is_packaged
 from promptlab.files.writing import write_new
 
 STARTER = """\
@@ -66,7 +66,7 @@ def new_prompt(lab: Lab, name: str) -> Path:
 
 def free_path(lab: Lab, file: str) -> Path:
     """Where a new file may be written, by its path below prompts/. Raises UsageError."""
-    if lab.root == shipped_library() and lab.root.name == "_library":
+    if is_packaged(lab.root):
         raise UsageError(
             "the library that ships with promptlab is not yours to change", hint="`promptlab init` makes one"
         )

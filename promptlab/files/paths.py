@@ -37,18 +37,27 @@ def model_file(sha256: str) -> Path:
     return cache_dir() / "models" / f"{sha256}.gguf"
 
 
+PACKAGED = "_library"
+"""Where the library that ships lies in the installed package."""
+
+
 def shipped_library() -> Path:
     """The library that comes with promptlab: inside the installed package, or the checkout that it runs from.
 
     Raises NotFound when neither is there.
     """
     package = Path(promptlab.__file__).resolve().parent
-    if (package / "_library").is_dir():
-        return package / "_library"
+    if (package / PACKAGED).is_dir():
+        return package / PACKAGED
     checkout = package.parent
     if _holds_prompts(checkout) and (checkout / "pyproject.toml").is_file():
         return checkout
     raise NotFound(f"the library that ships with promptlab is not in {package}", hint="Install promptlab again")
+
+
+def is_packaged(library: Path) -> bool:
+    """Whether a library is the one inside the installed package, which is nobody's to change."""
+    return library == Path(promptlab.__file__).resolve().parent / PACKAGED
 
 
 def working_folder() -> Path:

@@ -106,7 +106,7 @@ def test_a_library_that_is_not_the_users_is_not_changed(lab: Lab, monkeypatch: p
     assert "is read-only" in read_source(lab, "explain").fixed
     packaged = lab.root.rename(lab.root.with_name("_library"))
     lab.root = packaged
-    monkeypatch.setattr("promptlab.app.editing.shipped_library", lambda: packaged)
+    monkeypatch.setattr("promptlab.app.editing.is_packaged", lambda root: root == packaged)
     with pytest.raises(UsageError, match="`promptlab init` makes one of your own"):
         locate_source(lab, "explain.jinja")
 
