@@ -35,20 +35,40 @@ def records(root: Path) -> list[tuple[str, str, str | None]]:
         db.close()
 
 
+def kept(root: Path) -> int:
+    """How many records a store has while another process writes to it."""
+    path = root / ".promptlab" / "lab.db"
+    if not path.exists():
+        return 0
+    db = sqlite3.connect(path)
+    try:
+        made = db.execute("SELECT 1 FROM sqlite_master WHERE name = 'records'").fetchone()
+        return int(db.execute("SELECT count(*) FROM records").fetchone()[0]) if made else 0
+    finally:
+        db.close()
+
+
 def killed_again_and_again(command: list[str], root: Path, whole: float) -> None:
     """Run a command of 64 cells, kill it at a moment, run it again, and so on; then let it end.
 
-    `whole` is how long it takes when nothing ends it, in seconds.
+    Every other time it ends at a random moment, else as soon as one more answer is kept: a whole run takes too little
+    and too varied a time for random moments to meet its work for certain. `whole` is how long it takes when nothing
+    ends it, in seconds.
     """
     luck = random.Random(5)
     seen: set[str] = set()
     sizes = []
-    for _ in range(KILLS):
+    for turn in range(KILLS):
         with subprocess.Popen(
             command, cwd=root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
         ) as running:
-            time.sleep(luck.uniform(0.5, 1.0) * whole)
-            os.killpg(running.pid, signal.SIGKILL)
+            if turn % 2:
+                time.sleep(luck.uniform(0.5, 1.0) * whole)
+            else:
+                while kept(root) <= len(seen) and running.poll() is None:
+                    time.sleep(0.001)
+            if running.poll() is None:
+                os.killpg(running.pid, signal.SIGKILL)
         now = {id for id, *_ in records(root)}
         assert seen <= now, "what was kept is lost"
         seen = now

@@ -36,6 +36,7 @@ class ModelDetails(VerticalScroll):
     DEFAULT_CSS = """
     ModelDetails {
         padding: 0 1;
+        scrollbar-gutter: stable;
         & > Static { height: auto; }
     }
     """
