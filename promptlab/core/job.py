@@ -37,6 +37,16 @@ class Model:
     """What is set by hand of how its work is laid out, instead of found by measurement."""
     default: bool = False
     tags: tuple[str, ...] = ()
+    base: str | None = None
+    """The entry whose weights these are, packed in another way: quantised, with another template or KV cache."""
+    gpu_layers: int = 0
+    """Layers that a graphics processor computes; -1 means all."""
+    kv_type: str | None = None
+    """How the KV cache stores numbers, such as `q8_0`; None means f16."""
+    server: str | None = None
+    """The address of an OpenAI-compatible server that has the model; None for a file."""
+    model: str | None = None
+    """What that server calls it; None means by the entry's name."""
 
 
 @dataclass(frozen=True, slots=True)

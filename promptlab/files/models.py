@@ -23,6 +23,8 @@ EMBEDDING = "embedding"
 """Tags models that make vectors of texts."""
 ALL = "all"
 """Instead of a name: every model that is on disk."""
+KvType = Literal["f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0"]
+MAX_LAYERS = 1000
 MAX_BYTES = 4 * yamltext.MAX_CHARS
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -92,6 +94,11 @@ class _Entry(_Strict):
     layout: _Layout = Field(default_factory=lambda: _Layout())
     default: bool = False
     tags: list[str] = []
+    base: _Name | None = None
+    gpu_layers: int = Field(0, ge=-1, le=MAX_LAYERS)
+    kv_type: KvType | None = None
+    server: str | None = None
+    model: str | None = Field(None, min_length=1, max_length=200)
 
 
 class _File(_Strict):
