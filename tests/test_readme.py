@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from promptlab.cli.main import app
+from promptlab.cli.commands import app
 from promptlab.core.options import OPTION_NAMES
 from promptlab.core.program import Ask, Transcript, step
 from promptlab.core.prompt import Prompt, parse

@@ -8,10 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
 if TYPE_CHECKING:
+    import typer
+
     from promptlab.app.lab import Lab
+
+NAME = "promptlab"
+LIBRARY = "PROMPTLAB_LIBRARY"
+"""The variable that says which library to use."""
 
 Playground = Callable[[Path | None], int]
 """Opens the terminal interface on a library, and returns an exit code."""
@@ -24,6 +28,14 @@ class State:
     playground: Playground
     library: Path | None = None
     debug: bool = False
+
+
+def trace(here: State) -> None:
+    """Show where the error that is being handled arose, where somebody wants to know."""
+    if here.debug:
+        import traceback  # here because hardly anybody does
+
+        traceback.print_exc()
 
 
 def state(context: typer.Context) -> State:

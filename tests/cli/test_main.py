@@ -11,8 +11,7 @@ import pytest
 
 from promptlab import __version__
 from promptlab.__main__ import main as start
-from promptlab.cli import main as cli_main
-from promptlab.cli import paths
+from promptlab.cli import commands, paths
 from promptlab.cli.main import main
 from promptlab.errors import Exit
 from tests.conftest import Cli
@@ -206,6 +205,24 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     assert "pydantic" not in imported or arguments[0] == "run"
 
 
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, "None False"),
+        ({"PROMPTLAB_LIBRARY": "else where"}, "else where False"),
+        ({"PROMPTLAB_DEBUG": "1", "PROMPTLAB_LIBRARY": "elsewhere"}, "elsewhere True"),
+    ],
+)
+def test_the_playground_opens_without_the_commands_where_nothing_is_asked(
+    settings: dict[str, str], expected: str
+) -> None:
+    told = "lambda library: print(library, 'typer' in sys.modules) or 0"
+    code = f"import sys; from promptlab.cli.main import main; sys.exit(main([], {told}))"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PROMPTLAB_")} | settings
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
+    assert done.stdout.strip() == expected
+
+
 def test_help_answers_at_once() -> None:
     def once() -> float:
         start = time.perf_counter()
@@ -231,8 +248,8 @@ def test_shell_completion_knows_names_and_leaves_nothing_behind(library: Path, w
 
 
 def test_every_command_has_help_of_its_own() -> None:
-    assert cli_main.app.registered_commands
-    for command in cli_main.app.registered_commands:
+    assert commands.app.registered_commands
+    for command in commands.app.registered_commands:
         assert command.callback is not None
         assert command.callback.__doc__
 
