@@ -78,6 +78,8 @@ class Request:
     """Whether to keep the records."""
     top: int = 1
     """How many of the most likely tokens to note beside each one drawn. No answer depends on it."""
+    case: str | None = None
+    """The id of the case that the inputs are from: the seeds depend on it."""
 
 
 def prepare(lab: Lab, request: Request) -> Run:
@@ -89,7 +91,7 @@ def prepare(lab: Lab, request: Request) -> Run:
     models = answering(lab.models, request.models)
     if request.mode is not None:
         models = [replace(model, mode=request.mode) for model in models]
-    rows = [(p, complete_inputs(lab, p, request.inputs, prompts), None) for p in prompts]
+    rows = [(p, complete_inputs(lab, p, request.inputs, prompts), request.case) for p in prompts]
     jobs = expand(rows, models, request.samples, request.options)
     for job in jobs[:: request.samples]:
         job.options()

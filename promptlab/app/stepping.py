@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from promptlab.app.cases import inputs_for, load_cases
 from promptlab.app.lab import Lab
+from promptlab.app.run import Request, complete_inputs
 from promptlab.core.case import Case, CaseSet
 from promptlab.core.checks import variables
 from promptlab.core.prompt import Prompt
@@ -81,6 +82,22 @@ def _misfit_by_name(prompt: Prompt, cases: Iterable[Case]) -> str:
 def open_cases(lab: Lab, file: str) -> CaseSet:
     """The cases of a file. Raises SourceError and NotFound."""
     return load_cases(lab, [file])[0]
+
+
+def of_case(lab: Lab, request: Request, cases: CaseSet, index: int) -> Request:
+    """A request that says which case it is of, where what it gives is what the case gives: then it draws with the same
+    seeds as a comparison does. As it is where anything was changed, or cannot be given.
+    """
+    case = cases.cases[index]
+    prompts = [lab.library.load(name) for name in request.prompts]
+    try:
+        same = all(
+            complete_inputs(lab, prompt, request.inputs, prompts) == inputs_for(lab, prompt, cases, case, prompts, {})
+            for prompt in prompts
+        )
+    except InputError:
+        return request
+    return replace(request, case=case.id) if same else request
 
 
 def misfit(lab: Lab, prompt: str, cases: CaseSet, index: int) -> str:

@@ -1,18 +1,20 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from promptlab.app import compare
 from promptlab.app.cases import load_cases
 from promptlab.app.examples import draft_example, write_example
 from promptlab.app.keeping import Holds, NewCase, answer_text, keep_case, proposed_id
 from promptlab.app.lab import Lab
-from promptlab.app.run import Request, prepare, records
-from promptlab.app.stepping import case_sets, misfit, open_cases
-from promptlab.core.record import Record
+from promptlab.app.run import Request, Typed, prepare, records
+from promptlab.app.stepping import case_sets, misfit, of_case, open_cases
+from promptlab.core.record import Record, job_key
 from promptlab.engine.fake import FakeEngine
 from promptlab.errors import PromptlabError, UsageError
 
@@ -303,3 +305,16 @@ def test_a_read_only_file_is_refused(lab: Lab, engine: FakeEngine, monkeypatch: 
     with pytest.raises(UsageError, match=r"prompts/explain\.jinja is read-only"):
         write_example(lab, example)
     assert (lab.root / "prompts" / "explain.jinja").read_text() == example.old
+
+
+def test_a_run_of_a_case_is_the_same_as_in_a_comparison(lab: Lab) -> None:
+    seeds(lab, a__csv="topic,x,__expected\nrain,1,icontains:{{ x }}\nsnow,2,icontains:{{ x }}\n")
+    cases = open_cases(lab, "a")
+    compared = compare.prepare(lab, compare.Request(("explain",), ("a",), ("alpha",)))
+    wanted = next(job for job in compared.jobs if job.inputs["topic"] == "snow")
+    given = Request(("explain",), ("alpha",), {"topic": Typed("snow")})
+    (job,) = prepare(lab, of_case(lab, given, cases, 1)).jobs
+    assert job_key(job, None, None) == job_key(wanted, None, None)
+    others = (replace(given, inputs={"topic": "rain"}), replace(given, inputs={"nothing": "snow"}))
+    for other in others:
+        assert of_case(lab, other, cases, 1) == other

@@ -93,6 +93,15 @@ def test_stepping_through_a_set_and_back_to_what_was_typed(seeds: Path, library:
             record = player.play.cells[0].record
             assert record is not None
             assert record.inputs == {"topic": "a\nb", "audience": "odd \x1b[31m"}  # to the letter
+            assert record.case == "long"
+            player.field("audience").control.focus()
+            await player.type("x")
+            await player.run()
+            changed = player.play.cells[0].record
+            assert changed is not None
+            assert changed.inputs != record.inputs
+            assert changed.case is None
+            await player.press("escape")
             player.play.query_one(PromptList).focus()
             await player.press("full_stop")
             await player.until(lambda: "does not fit: the input 'topic': 5 is not" in player.within(player.form))

@@ -34,6 +34,7 @@ from promptlab.tui.widgets.source import SourcePane
 if TYPE_CHECKING:
     from promptlab.app.lab import Lab
     from promptlab.app.run import Request, Run
+    from promptlab.core.case import CaseSet
 
 
 class PlayScreen(PromptActions, AskActions, ModelActions, AnswerActions, CloserActions, ReopenActions, SessionActions):
@@ -99,7 +100,7 @@ class PlayScreen(PromptActions, AskActions, ModelActions, AnswerActions, CloserA
             self.reasons = reasons
             self.sidebar = True
             return
-        self.begin(partial(_prepare, self.request()))
+        self.begin(partial(_prepare, self.request(), self.case_set))
 
     def _obstacles(self) -> tuple[str, ...]:
         """What stands in the way of a run, as far as the screen can tell."""
@@ -185,8 +186,11 @@ class PlayScreen(PromptActions, AskActions, ModelActions, AnswerActions, CloserA
             self.action_pane(1)
 
 
-def _prepare(request: Request, lab: Lab) -> Run:
+def _prepare(request: Request, cases: tuple[CaseSet, int] | None, lab: Lab) -> Run:
     from promptlab.app.branch import TOP  # here because it is slow to import
     from promptlab.app.run import prepare
+    from promptlab.app.stepping import of_case
 
+    if cases is not None:
+        request = of_case(lab, request, *cases)
     return prepare(lab, replace(request, top=TOP))

@@ -79,7 +79,8 @@ class AskActions(PlayState):
     # --- cases -------------------------------------------------------------------------------------------------------
 
     @property
-    def _case_set(self) -> tuple[CaseSet, int] | None:
+    def case_set(self) -> tuple[CaseSet, int] | None:
+        """The case set of the prompt in the form, and which case of it was filled in; what it gave may be changed."""
         return self._sets.get(self.query_one(Form).prompt_name or "")
 
     def action_cases(self) -> None:
@@ -107,10 +108,10 @@ class AskActions(PlayState):
     def action_case(self, step: int) -> None:
         """Go to another case of the set."""
         prompt = self.query_one(Form).prompt_name
-        if prompt is None or self._case_set is None:
+        if prompt is None or self.case_set is None:
             self.notify("There is no case set in the form: k chooses one.", severity="warning", markup=False)
             return
-        cases, at = self._case_set
+        cases, at = self.case_set
         self._fill(prompt, cases, (at + step) % len(cases.cases))
 
     def _fill(self, prompt: str, cases: CaseSet, at: int) -> None:
