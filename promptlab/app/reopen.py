@@ -210,7 +210,9 @@ def _job(number: int, record: Record, prompt: Prompt, model: Model) -> Job:
 
 
 def _overrides(record: Record, prompt: Prompt, model: Model) -> dict[str, Any]:
-    """The options that held, as far as they do not follow from prompt and model."""
+    """What was asked for with the run; of an old record, the options that do not follow from prompt and model."""
+    if record.overrides is not None:
+        return dict(record.overrides)
     held = {**record.options, "seed": record.seed}
     try:
         options, seed = merge_options(model.options, prompt.options)

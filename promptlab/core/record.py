@@ -122,6 +122,8 @@ class Record:
     output: Any
     checks: tuple[Any, ...] = ()
     error: Failure | None = None
+    overrides: Mapping[str, Any] | None = None
+    """Of the options, those that were asked for with the run: they won over those of tags too. None in old records."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +247,7 @@ def finish(
         steps=cell.steps,
         output=output,
         error=failure,
+        overrides=dict(job.overrides),
     )
 
 

@@ -103,6 +103,21 @@ def test_asking_again_asks_the_same(lab: Lab, library: Path) -> None:
     assert len(lab.store.recent(99)) == 6
 
 
+def test_what_overrode_a_tag_does_so_again_and_old_records_are_asked_by_what_they_say(lab: Lab, library: Path) -> None:
+    """The option is what the prompt says too, so it can only be told from the record that somebody asked for it."""
+    text = "---\noptions: {max_tokens: 9}\n---\n{% user %}Hi{% enduser %}{% generate output max_tokens=3 %}"
+    (library / "prompts" / "tagged.jinja").write_text(text)
+    (made,) = records(prepare(lab, Request(("tagged",), ("alpha",), options={"max_tokens": 9})))
+    assert made.steps[0].options["max_tokens"] == 9
+    (new,) = records(again(lab, [made.id]))
+    assert (new.key, new.overrides) == (made.key, {"max_tokens": 9})
+    assert reopen.reopen(lab, made.id).cells[0].job.overrides == {"max_tokens": 9}
+    (old,) = [replace(each, id="01C", overrides=None) for each in run(lab, options={"seed": 7})[:1]]
+    lab.store.append(old)
+    (new,) = records(again(lab, ["01C"]))
+    assert (new.key, new.overrides) == (old.key, {"seed": 7})
+
+
 def test_what_cannot_be_asked_again_is_refused(lab: Lab, library: Path) -> None:
     made = run(lab)[0]
     bad = replace(made, id="01A", prompt=replace(made.prompt, source="---\ninputs: {a: whole}\n---\n"))

@@ -160,6 +160,7 @@ def test_a_record_holds_everything() -> None:
         output={"v": "yes"},
         checks=(),
         error=None,
+        overrides=JOB.overrides,
     )
 
 
