@@ -104,6 +104,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.skip(reason)
 
 
+@pytest.fixture(autouse=True)
+def no_settings(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests that use the real cache, for its models, see nothing of the user's settings and leave nothing there."""
+    for folder in ("config", "state"):
+        monkeypatch.setenv(f"XDG_{folder.upper()}_HOME", str(tmp_path_factory.getbasetemp() / f"no-{folder}"))
+
+
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The user's folders, empty; nothing of the real ones is seen."""

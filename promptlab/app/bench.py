@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from promptlab.app.lab import Lab
-from promptlab.app.loading import missing, start
+from promptlab.app.loading import absent, missing, refuse_servers, start
 from promptlab.app.run import POLL_S
 from promptlab.core.bench import Benched, Decode, Memory, Rate, decode_rate, spread
 from promptlab.core.chat import Segment
@@ -87,9 +87,11 @@ def choose(lab: Lab, names: Sequence[str], mode: Mode | None) -> list[Model]:
     Raises NotFound, ModelMissing and SourceError.
     """
     models = select_models(lab.models, names)
+    if names or not any(model.server is None for model in models):
+        refuse_servers(models, "measuring how fast it is here")
     here = [model for model in models if present(model)]
     if not here or (names and len(here) < len(models)):
-        raise missing([model for model in models if model not in here])
+        raise missing(absent(models))
     return [replace(model, mode=mode) if mode else model for model in here]
 
 

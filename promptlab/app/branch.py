@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from promptlab.app.lab import Lab
-from promptlab.app.run import Run
+from promptlab.app.run import TOP, Run
 from promptlab.app.tokens import the_model
 from promptlab.core import conversation
 from promptlab.core.conversation import Origin, origin_of
@@ -15,9 +15,6 @@ from promptlab.core.prompt import Prompt
 from promptlab.core.record import Record
 from promptlab.core.tokens import Pieces, begun
 from promptlab.errors import PromptlabError, UsageError
-
-TOP = 5
-"""How many of the most likely tokens to note beside each one drawn, so that there is something to branch to."""
 
 
 def branch(lab: Lab, record: Record, step: int, token: int, id: int, pieces: Pieces) -> Run:

@@ -14,7 +14,7 @@ from typing import Any
 from promptlab.app.cases import inputs_for, load_cases
 from promptlab.app.judging import JUDGED, UNJUDGED, Judging, RunCode
 from promptlab.app.lab import Lab
-from promptlab.app.loading import missing
+from promptlab.app.loading import absent, missing, refuse_servers
 from promptlab.app.run import Recall, Run, Typed, complete_inputs
 from promptlab.core.case import Assertion, Case, CaseSet
 from promptlab.core.compare import Column, Comparison, Result, compare
@@ -22,8 +22,9 @@ from promptlab.core.events import Event, Finished
 from promptlab.core.job import Job, Mode, Model, expand
 from promptlab.core.prompt import Prompt
 from promptlab.core.record import Record
+from promptlab.core.variants import families
 from promptlab.errors import InputError, NotFound, Problem, SourceError, UsageError
-from promptlab.files.models import EMBEDDING, answering, present
+from promptlab.files.models import EMBEDDING, answering
 
 MAX_CELLS = 100_000
 SIMILAR = "similar"
@@ -73,7 +74,7 @@ def prepare(lab: Lab, request: Request, run_code: RunCode | None = None) -> Comp
     cases = tuple(case for each in sets for case in each.cases) or (_only_case(request, rows[0][1]),)
     cases = _with_vectors(lab, cases)
     wanted = {model.name: model for model in (*_judges(lab, request, cases), *_embedders(lab, cases), *models)}
-    if gone := [model for model in wanted.values() if present(model) is None]:
+    if gone := absent(wanted.values()):
         raise missing(gone, ", or run again with --pull")
     if request.log or request.recall != "nothing":
         _ = lab.store  # a history that cannot be opened is said now, not after the answers
@@ -155,7 +156,9 @@ def _judges(lab: Lab, request: Request, cases: Sequence[Case]) -> list[Model]:
     for name in names - {None}:
         if name not in known:
             raise NotFound(f"there is no model {name!r} to judge", hint=f"models.yaml has {', '.join(known)}")
-    return [_laid_out(known[name], request.mode) for name in sorted(name for name in names if name)]
+    found = [known[name] for name in sorted(name for name in names if name)]
+    refuse_servers(found, "judging, by how likely verdicts are,")
+    return [_laid_out(model, request.mode) for model in found]
 
 
 def _with_vectors(lab: Lab, cases: tuple[Case, ...]) -> tuple[Case, ...]:
@@ -180,6 +183,7 @@ def _embedders(lab: Lab, cases: Sequence[Case]) -> list[Model]:
         if EMBEDDING not in known[name].tags:
             raise UsageError(f"{SIMILAR} wants a model tagged `{EMBEDDING}` in models.yaml, and {name} is not")
     found = [known[name] for name in sorted(name for name in names if name)]
+    refuse_servers(found, SIMILAR)
     return [replace(model, mode="exact", layout={EMBEDDING: True}) for model in found]
 
 
@@ -199,6 +203,7 @@ class Comparing:
         self.cases = cases
         self._names = list(dict.fromkeys(job.model.name for job in jobs))
         self.columns = tuple(Column(label, model) for label in _labels(request, prompts) for model in self._names)
+        self._variants = families(lab.models, self._names)
         self.jobs = tuple(jobs)
         self.run = Run(lab, jobs, request.log, recall=request.recall, interactive=False)
         self.cached: set[int] = set()
@@ -262,9 +267,17 @@ class Comparing:
             for cell in self.run.board.cells
             if cell.record is not None
         ]
-        readers = self._names if self._request.likeness else []
+        away = {job.model.name for job in self.jobs if job.model.server}  # they cannot be made to read
+        readers = [name for name in self._names if name not in away] if self._request.likeness else []
         judged = self._judging.judge(results, tell, readers, len(self.columns))
-        return compare(self.columns, self.cases, judged.results, bias=judged.bias, likeness=judged.likeness)
+        return compare(
+            self.columns,
+            self.cases,
+            judged.results,
+            bias=judged.bias,
+            likeness=judged.likeness,
+            variants=self._variants,
+        )
 
 
 def _labels(request: Request, prompts: Sequence[Prompt]) -> list[str]:

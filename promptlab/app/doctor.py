@@ -15,6 +15,7 @@ import psutil
 
 from promptlab import __version__
 from promptlab.app.lab import Lab, history_folder
+from promptlab.app.loading import absent
 from promptlab.core.chat import Segment
 from promptlab.core.events import Answered, Failed, Ready
 from promptlab.core.job import Model
@@ -108,7 +109,7 @@ def _store(lab: Lab) -> Iterator[Finding]:
     folder = cache_dir() / "models"
     near = next(p for p in (folder, *folder.parents) if p.exists())
     free = shutil.disk_usage(near).free
-    missing = [m for m in lab.models.values() if m.default and present(m) is None]
+    missing = absent(m for m in lab.models.values() if m.default)
     detail = f"{folder}, {free / GIB:.1f} GiB free on its disk"
     if not os.access(near, os.W_OK):
         yield Finding(

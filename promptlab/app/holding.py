@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from promptlab.app.lab import Lab
-from promptlab.app.loading import missing, start
+from promptlab.app.loading import absent, missing, start
 from promptlab.app.models import one_model
 from promptlab.core.events import Failed, Loading
 from promptlab.engine.shared import Seat, Standing
 from promptlab.errors import EngineError
-from promptlab.files.models import present
 
 State = Literal["waiting", "loading", "ready", "failed", "crashed"]
 """`waiting`: for memory. `failed`: it could not be loaded. `crashed`: its process died. Either can be tried again."""
@@ -67,7 +66,7 @@ def hold(lab: Lab, name: str) -> None:
     Raises NotFound, SourceError and ModelMissing; and EngineError where its file is none, or others use it otherwise.
     """
     model = one_model(lab, name)
-    if present(model) is None:
+    if absent([model]):
         raise missing([model])
     seat = _seat(lab)
     standing = seat.standings().get(name)

@@ -12,8 +12,8 @@ from promptlab.core.job import Model
 from promptlab.engine.backend import Backend
 from promptlab.engine.shared import Switchboard
 from promptlab.files.library import Library
-from promptlab.files.models import read_models
 from promptlab.files.paths import data_dir, find_library, is_packaged, working_folder
+from promptlab.files.registry import Registry, read_registry
 from promptlab.files.store import Store
 from promptlab.sandbox import Sandbox
 
@@ -43,8 +43,13 @@ class Lab:
 
     @property
     def models(self) -> dict[str, Model]:
-        """The entries of models.yaml, read again each time. Raises SourceError."""
-        return read_models(self.root / "models.yaml", "models.yaml")
+        """The entries of the library's models.yaml and of the user's own, read again each time. Raises SourceError."""
+        return self.registry.models
+
+    @property
+    def registry(self) -> Registry:
+        """The same, and where each entry is from. Raises SourceError."""
+        return read_registry(self.root)
 
     @property
     def backend(self) -> Backend:
@@ -103,7 +108,9 @@ def history_folder(root: Path) -> Path:
 
 def _pool() -> Backend:
     from promptlab.app.memory import need
+    from promptlab.engine.mixed import Mixed
     from promptlab.engine.pool import Pool
+    from promptlab.engine.servers import Servers
     from promptlab.files.calibration import Calibrations
 
-    return Pool(needs=need, known=Calibrations())
+    return Mixed(Pool(needs=need, known=Calibrations()), Servers())

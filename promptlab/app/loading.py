@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from promptlab.app.lab import Lab
 from promptlab.core.job import Model
-from promptlab.errors import EngineError, ModelMissing
+from promptlab.errors import EngineError, ModelMissing, UsageError
 from promptlab.files.gguf import check_header
-from promptlab.files.models import present
+from promptlab.files.models import present, refuse_untrusted
 
 
 def missing(models: Sequence[Model], more: str = "") -> ModelMissing:
@@ -18,8 +19,25 @@ def missing(models: Sequence[Model], more: str = "") -> ModelMissing:
     return ModelMissing(f"{what}: {names}", hint=f"Fetch with `promptlab models pull {names}`{more}")
 
 
+def absent(models: Iterable[Model]) -> list[Model]:
+    """Those that cannot be asked: their files are not on disk, and no server has them."""
+    return [model for model in models if model.server is None and present(model) is None]
+
+
+def refuse_servers(models: Iterable[Model], what: str) -> None:
+    """Raise UsageError where a server has one of these; `what` needs the weights themselves."""
+    if names := [model.name for model in models if model.server is not None]:
+        raise UsageError(f"{', '.join(names)}: {what} needs the weights, and a server has them")
+
+
 def start(lab: Lab, model: Model) -> None:
-    """Begin to load a model. Raises EngineError when its file is gone, or is none."""
+    """Begin to load a model. Raises EngineError when its file is gone, or is none; and UsageError for a server that may
+    not be asked.
+    """
+    if model.server is not None:
+        refuse_untrusted([model])
+        lab.backend.load(model, Path())
+        return
     path = present(model)
     if path is None:
         raise EngineError(f"{model.name}: its file has gone from the model store")

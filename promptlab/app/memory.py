@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from promptlab.app.lab import Lab
+from promptlab.core import estimate as estimating
+from promptlab.core.estimate import Estimate, at_once
 from promptlab.core.job import Model
+from promptlab.core.kv import planned_kv_types
 from promptlab.core.plan import OVERHEAD, RESERVE, Need, Planned, schedule
 from promptlab.engine.memory import SystemMemory
 from promptlab.errors import EngineError
@@ -42,6 +45,11 @@ class Row:
     """Where it does not fit: what could be had."""
     problem: str | None = None
     """Why nothing can be said."""
+    at_once: int | None = None
+    """How many conversations of full length fit in at once; 0 where it does not fit, or there is no room for one."""
+    expected: Estimate | None = None
+    """What its worker is expected to hold with as many conversations as were asked for, or as fit."""
+    expected_total: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,34 +67,53 @@ def need(model: Model, path: Path) -> Need:
     """What a model needs, by its file. Raises EngineError when the file is no model."""
     shape = read_shape(path)
     context = min(model.context, shape.context or model.context)
-    return Need(shape.bytes, shape.kv_per_token, context, shape.vocabulary)
+    kv_per_token = shape.kv_bytes(planned_kv_types(model))
+    # What is behind a sliding window cannot be written down, so the prompt that was computed last stays in the cache.
+    window = shape.sliding_window or 0
+    stems = int(model.mode == "exact" and 0 < window < context)
+    return Need(shape.bytes, kv_per_token, context, shape.vocabulary, shape.heads, shape.embedding, stems)
 
 
-def plan_models(lab: Lab, names: Sequence[str]) -> Plan:
+def estimate(model: Model, path: Path, sequences: int) -> Estimate:
+    """What a worker is expected to hold while it works on so many conversations of full length.
+
+    Raises EngineError when the file is no model.
+    """
+    return estimating.estimate(need(model, path), sequences)
+
+
+def plan_models(lab: Lab, names: Sequence[str], context: int | None = None, sequences: int | None = None) -> Plan:
     """Plan the loading of the models named, or of the default ones, with the memory that is free now.
 
-    Raises NotFound and SourceError.
+    `context` is instead of what their entries say, `sequences` how many conversations they are to work on at once:
+    without it, as many as fit. Raises NotFound and SourceError.
     """
     models = select_models(lab.models, names)
+    if context is not None:
+        models = [replace(model, context=context) for model in models]
     needs: dict[str, Need] = {}
     troubled: dict[str, Row] = {}
     for model in models:
         path = present(model)
         try:
-            if path is None:
+            if model.server is not None:
+                troubled[model.name] = Row(model.name, None, problem="on a server")
+            elif path is None:
                 troubled[model.name] = Row(model.name, model.bytes, problem="not on disk")
             else:
                 needs[model.name] = need(model, path)
         except EngineError as error:
             troubled[model.name] = Row(model.name, None, problem=error.message)
     available = SystemMemory().available()
-    planned = {each.name: _row(each) for each in schedule(needs, available)}
+    planned = {each.name: _row(each, sequences) for each in schedule(needs, available)}
     rows = troubled | planned
     return Plan(available, RESERVE, tuple(rows[model.name] for model in models))
 
 
-def _row(planned: Planned) -> Row:
+def _row(planned: Planned, sequences: int | None) -> Row:
     need, grant = planned.need, planned.grant
+    fit = 0 if grant is None else at_once(need, grant)
+    expected = estimating.estimate(need, max(sequences or fit, 1), None if sequences else grant)
     return Row(
         name=planned.name,
         weights=need.weights,
@@ -101,4 +128,7 @@ def _row(planned: Planned) -> Row:
         evicts=planned.evicts,
         beside=planned.beside,
         room=None if grant is not None else planned.room,
+        at_once=fit,
+        expected=expected,
+        expected_total=expected.total,
     )

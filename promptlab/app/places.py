@@ -7,6 +7,7 @@ from pathlib import Path
 
 from promptlab.app.lab import history_folder
 from promptlab.files.paths import cache_dir, find_library, model_file, working_folder
+from promptlab.files.registry import user_file
 from promptlab.files.settings import settings_file
 from promptlab.files.store import FILE, FOLDER
 
@@ -18,6 +19,8 @@ class Places:
     library: str
     prompts: str
     models_yaml: str
+    your_models_yaml: str
+    """The user's own; it need not be there."""
     history: str
     """The database of records."""
     model_store: str
@@ -33,6 +36,7 @@ def places(library: Path | None) -> Places:
         library=str(root),
         prompts=str(root / "prompts"),
         models_yaml=str(root / "models.yaml"),
+        your_models_yaml=str(user_file()),
         history=str(history_folder(root) / FOLDER / FILE),
         model_store=str(model_file("").parent),
         cache=str(cache_dir()),

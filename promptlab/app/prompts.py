@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from promptlab.app.lab import Lab
+from promptlab.app.loading import refuse_servers
 from promptlab.app.models import one_model
 from promptlab.app.run import POLL_S, complete_inputs, write
 from promptlab.core import schema
@@ -155,6 +156,7 @@ def prompt_names(library: Path | None) -> list[str]:
 
 def _on_disk(lab: Lab, name: str) -> tuple[Model, Path]:
     model = one_model(lab, name)
+    refuse_servers([model], "showing what a model reads")
     if (path := present(model)) is None:
         raise ModelMissing(
             f"model is not on disk: {model.name}", hint=f"Fetch it with `promptlab models pull {model.name}`"

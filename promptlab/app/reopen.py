@@ -9,10 +9,9 @@ from typing import Any
 
 from ulid import ULID
 
-from promptlab.app.branch import TOP
 from promptlab.app.lab import Lab
-from promptlab.app.loading import missing
-from promptlab.app.run import Run
+from promptlab.app.loading import absent, missing
+from promptlab.app.run import TOP, Run
 from promptlab.core.formats import SUFFIXES, parse_file
 from promptlab.core.job import Job, Model
 from promptlab.core.options import merge_options
@@ -20,7 +19,6 @@ from promptlab.core.prompt import Prompt
 from promptlab.core.record import Cell, Record, Status
 from promptlab.core.samerun import Span, same_run
 from promptlab.errors import NotFound, PromptlabError, SourceError, StoreError, UsageError
-from promptlab.files.models import present
 
 AROUND = timedelta(hours=1)
 """How far from a record others of its run are looked for."""
@@ -103,7 +101,7 @@ def again(lab: Lab, ids: Sequence[str]) -> Run:
             raise UsageError(f"{job.model.name} was another file in some of these runs; run them again one by one")
         job.options()
         lab.sandbox.step(job.prompt, job.inputs, ())
-    if gone := [model for model in files.values() if present(model) is None]:
+    if gone := absent(files.values()):
         raise missing(gone)
     return Run(lab, jobs, True, top=TOP)
 

@@ -61,7 +61,9 @@ class Setup:
     context: int
     plain: bool
     """Whether its prompts were joined as plain text."""
-    layout: tuple[tuple[str, bool | int], ...]
+    layout: tuple[tuple[str, bool | int | str], ...]
+    kv_type: str | None = None
+    gpu_layers: int = 0
 
 
 def named(lab: Lab, ids: Sequence[str]) -> list[str]:
@@ -113,7 +115,9 @@ def _missing(lab: Lab, record: Record) -> Iterator[str]:
     name, sha256 = record.model.name, record.model.sha256
     if not record.steps:
         return
-    if sha256 is None or record.engine is None:
+    if record.engine is not None and record.engine.server is not None:
+        yield f"{name} is behind a server: what answered, and whether it still does, cannot be known"
+    elif sha256 is None or record.engine is None:
         yield f"the record does not say which {'weights' if sha256 is None else 'engine'} answered"
     elif present(Model(name, sha256)) is None:
         entries = lab.models
@@ -171,7 +175,9 @@ def _setup(record: Record) -> Setup | None:
     layout = tuple((key, engine.layout[key]) for key in _LAYOUT if key in engine.layout) if mode == "fast" else ()
     if "multiple" in engine.layout:  # made in a batch, in calls of many rows
         layout = (*layout, ("wide", True))
-    return Setup(record.model.name, sha256, mode, engine.threads, engine.context, plain, layout)
+    kv_type, gpu_layers = engine.layout.get("kv_type"), int(engine.layout.get("gpu_layers", 0))
+    loaded = (engine.threads, engine.context, plain, layout, None if kv_type is None else str(kv_type), gpu_layers)
+    return Setup(record.model.name, sha256, mode, *loaded)
 
 
 # --- one model -------------------------------------------------------------------------------------------------------
@@ -357,5 +363,7 @@ def _model(lab: Lab, setup: Setup) -> Model:
         threads=setup.threads,
         mode=setup.mode,
         layout=dict(setup.layout) or entry.layout,
+        kv_type=setup.kv_type,
+        gpu_layers=setup.gpu_layers,
         chat_template=PLAIN if setup.plain else None,
     )

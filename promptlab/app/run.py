@@ -16,7 +16,7 @@ from typing import Any, Literal
 from ulid import ULID
 
 from promptlab.app.lab import Lab
-from promptlab.app.loading import missing, start
+from promptlab.app.loading import absent, missing, start
 from promptlab.core import chat
 from promptlab.core.board import Board
 from promptlab.core.chat import PLAIN, Formatted
@@ -46,6 +46,11 @@ POLL_S = 0.1
 """How soon a cancelled run notices while the engine says nothing."""
 IN_FLIGHT = 256
 """Jobs of a model that have begun and not ended, at most. More need not wait in the engine than it looks through."""
+
+TOP = 5
+"""How many of the most likely tokens to note beside each one drawn where a person looks on: to see what else could have
+been said, and to go on from there.
+"""
 
 Recall = Literal["nothing", "answers", "everything"]
 """Which records of the history stand for jobs that would come to the same: none; those without an error; or those with
@@ -97,7 +102,7 @@ def prepare(lab: Lab, request: Request) -> Run:
         job.options()
     for prompt, inputs, _ in rows:  # up to its first question, so that a template that cannot work is refused now
         lab.sandbox.step(prompt, inputs, ())
-    if gone := [model for model in models if present(model) is None]:
+    if gone := absent(models):
         raise missing(gone, ", or run again with --pull")
     if request.log:
         _ = lab.store  # a history that cannot be opened is said now, not after the answers
@@ -339,6 +344,7 @@ class Run:
             self._top,
             constraint=ask.constraint,
             interactive=self._interactive,
+            messages=() if formatted.segments else ask.messages,
         )
 
     def _stop(self) -> Iterator[Event]:
@@ -385,10 +391,13 @@ class Run:
 def write(sandbox: Sandbox, model: Model, vocabulary: Vocabulary, messages: tuple[Message, ...]) -> Formatted:
     """Write messages as the model reads them, up to where its answer begins; one that has begun already goes on.
 
-    Raises RenderError, and EngineError when the model has no chat template.
+    Nothing is written where a server has the model: it gets the messages, and uses a chat template of its own. Raises
+    RenderError, and EngineError when the model has no chat template.
     """
     if model.chat_template == PLAIN:
         return chat.plain(messages)
+    if model.server is not None:
+        return Formatted(())
     if vocabulary.chat_template is None:
         raise EngineError(
             f"{model.name}: its file holds no chat template",

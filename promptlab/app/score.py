@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from promptlab.app.lab import Lab
-from promptlab.app.loading import missing
+from promptlab.app.loading import absent, missing, refuse_servers
 from promptlab.app.measure import Measuring
 from promptlab.app.run import complete_inputs
 from promptlab.core.events import Failure
@@ -20,7 +20,7 @@ from promptlab.core.program import Ask, Message
 from promptlab.core.schema import shorten
 from promptlab.core.verdict import Want
 from promptlab.errors import UsageError
-from promptlab.files.models import answering, present
+from promptlab.files.models import answering
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,11 @@ def score(lab: Lab, subject: Subject, names: Sequence[str]) -> list[Likelihood]:
     goes on. Raises NotFound, ModelMissing and SourceError.
     """
     models = answering(lab.models, names)
-    if gone := [model for model in models if present(model) is None]:
+    files = [model for model in models if model.server is None]
+    if names or not files:
+        refuse_servers(models, "scoring a text")
+    models = files
+    if gone := absent(models):
         raise missing(gone)
     wants = [Want(model.name, subject.messages, subject.texts) for model in models]
     found: dict[str, tuple[Likelihood, ...]] = {}

@@ -9,10 +9,11 @@ from promptlab.app.lab import Lab
 from promptlab.app.loading import start
 from promptlab.app.run import POLL_S
 from promptlab.core.chat import PLAIN, template_hash
-from promptlab.core.events import Engine, Failed, Loading, Ready, Vocabulary
+from promptlab.core.events import Engine, Failed, Loading, Ready, Server, Vocabulary
 from promptlab.core.job import Model
 from promptlab.core.record import ModelRef, Step
 from promptlab.core.tokens import Pieces
+from promptlab.engine.connection import shown_address
 from promptlab.errors import EngineError, ModelMissing
 from promptlab.files.models import present
 
@@ -21,10 +22,13 @@ Progress = Callable[[float], None]
 
 
 def the_model(lab: Lab, answered: ModelRef, engine: Engine | None) -> Model:
-    """The model that gave an answer, by its weights and with all that models.yaml says of them.
+    """The model that gave an answer, by its weights and with all that models.yaml says of them; of a server, whatever
+    it has now by that name.
 
-    Raises ModelMissing where the weights are not on disk, and SourceError.
+    Raises ModelMissing where the weights are not on disk, or another server is asked now, and SourceError.
     """
+    if engine is not None and engine.server is not None:
+        return _served(lab, answered, engine.server)
     entries = [model for model in lab.models.values() if answered.sha256 and model.sha256 == answered.sha256]
     bare = Model(answered.name, answered.sha256)
     model = next((m for m in entries if m.name == answered.name), entries[0] if entries else bare)
@@ -33,6 +37,13 @@ def the_model(lab: Lab, answered: ModelRef, engine: Engine | None) -> Model:
     plain = answered.template_hash == template_hash(PLAIN)
     model = replace(model, chat_template=PLAIN if plain else model.chat_template)
     return replace(model, mode="fast" if engine.mode == "fast" else "exact") if engine is not None else model
+
+
+def _served(lab: Lab, answered: ModelRef, server: Server) -> Model:
+    model = lab.models.get(answered.name)
+    if model is None or model.server is None or shown_address(model.server) != server.address:
+        raise ModelMissing(f"{answered.name} was on the server at {server.address}, and models.yaml names that no more")
+    return model
 
 
 def _gone(lab: Lab, answered: ModelRef, model: Model) -> ModelMissing:
@@ -58,6 +69,8 @@ def read_pieces(
     Takes the engine's events: not for use while a run of the same lab goes on. Raises ModelMissing, EngineError and
     SourceError.
     """
+    if engine is not None and engine.server is not None:
+        raise EngineError("the model is on a server, which does not tell what its tokens stand for")
     model = the_model(lab, answered, engine)
     ids = _ids(steps)
     try:

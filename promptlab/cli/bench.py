@@ -29,7 +29,7 @@ def bench(
         list[str],
         typer.Argument(
             metavar="[MODEL]...",
-            help="Models. `all`: every one on disk. None: those of the default ones that are on disk.",
+            help="Models; `tag:TAG`, a pattern or `all` stand for several. None: the default ones that are on disk.",
             autocompletion=complete_model,
         ),
     ] = [],  # noqa: B006  (typer copies it)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from promptlab import __version__
-from promptlab.cli import bench, cases, compare, doctor, init, models, paths, prompts, run, runs, score, serve
+from promptlab.cli import bench, cases, compare, doctor, init, models, paths, prompts, run, runs, score, serve, trust
 from promptlab.cli.output import say
 from promptlab.cli.state import LIBRARY, NAME, State, state, trace
 from promptlab.errors import Exit
@@ -35,6 +35,7 @@ app.command("init")(init.init)
 app.command("doctor")(doctor.doctor)
 app.command("serve")(serve.serve)
 app.command("paths")(paths.paths)
+app.command("trust")(trust.trust)
 
 
 def _version(wanted: bool) -> None:

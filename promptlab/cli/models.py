@@ -7,16 +7,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from promptlab.cli import registry
 from promptlab.cli.output import print_grid, print_json, print_page, say
 from promptlab.cli.paths import Json
+from promptlab.cli.plan import plan
 from promptlab.cli.prompts import complete_model
+from promptlab.cli.quantize import quantize
 from promptlab.cli.state import lab
 from promptlab.errors import Exit
 
 if TYPE_CHECKING:
-    from promptlab.app.memory import Row
+    from promptlab.app.models import Listed
 
 app = typer.Typer(help="The models of models.yaml.", rich_markup_mode=None, no_args_is_help=False)
+
+app.command("quantize")(quantize)
 
 Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", autocompletion=complete_model)]
 
@@ -32,19 +37,25 @@ def list_(context: typer.Context, json: Json = False) -> None:
     if json:
         print_json([asdict(model) for model in models])
         return
+    own = any(m.origin == "yours" for m in models)
     lines = [
         (
             m.name,
-            "yes" if m.present else "no",
+            _standing(m),
             "yes" if m.default else "",
             size(m.bytes),
             m.license,
-            _title(m.title, m.sha256),
+            *([m.origin] if own else []),
+            m.title if m.sha256 or m.server else f"{m.title} (unpinned)".strip(),
         )
         for m in models
     ]
-    headers = ("MODEL", "ON DISK", "DEFAULT", "SIZE", "LICENSE", "TITLE")
+    headers = ("MODEL", "ON DISK", "DEFAULT", "SIZE", "LICENSE", *(["FROM"] if own else []), "TITLE")
     print_grid(grid(headers, lines, right=[3]), f"no models in {here.root / 'models.yaml'}")
+    if hiding := [m.name for m in models if m.hides]:
+        say(f"{', '.join(hiding)}: yours, in the place of the project's of the same name")
+    if waiting := [m.name for m in models if m.trusted is False]:
+        say(f"{', '.join(waiting)}: wants more than this library; `promptlab trust` shows what, and lets it")
 
 
 @app.command("show")
@@ -53,33 +64,37 @@ def show(
     name: Annotated[str, typer.Argument(metavar="NAME", autocompletion=complete_model)],
     json: Json = False,
 ) -> None:
-    """Show everything about one model's entry."""
-    from promptlab.app.models import show_model
-    from promptlab.views.pages import fields, page
+    """Show everything about one model: its entry, and what its file or its server says."""
+    from promptlab.app.model_details import model_details
+    from promptlab.app.reach import reach_server
+    from promptlab.cli.model_page import as_json, as_page
 
     with lab(context) as here:
-        entry = asdict(show_model(here, name))
+        found = model_details(here, name)
+        reached = reach_server(here, found.entry.name)
     if json:
-        print_json(entry)
-        return
-    facts = {
-        k: ("yes" if v else "no") if isinstance(v, bool) else str(v) if isinstance(v, int) else v
-        for k, v in entry.items()
-    }
-    sources = {f"source {i}": source for i, source in enumerate(facts.pop("sources"), 1)}
-    print_page(page([fields({**facts, **sources})]))
+        print_json(as_json(found) | {"reached": reached and asdict(reached)})
+    else:
+        print_page(as_page(found, reached))
 
 
 @app.command("pull")
-def pull(context: typer.Context, names: Names = None) -> None:
+def pull(
+    context: typer.Context,
+    names: Names = None,
+    pin: Annotated[bool, typer.Option("--pin", help="Write the hash of an entry that has none into it.")] = False,
+) -> None:
     """Fetch models that are not on disk; the default ones if none is named."""
     from promptlab.app.models import pull_models
     from promptlab.cli.progress import progress
     from promptlab.cli.values import read_names
 
     with lab(context) as here, progress() as tell:
-        for pulled in pull_models(here, read_names(names or [], "NAME"), tell):
+        for pulled in pull_models(here, read_names(names or [], "NAME"), tell, pin=pin):
             say(f"{pulled.name}: {'pulled' if pulled.fetched else 'was there already'}: {pulled.path}")
+            if written := pulled.pinned:
+                then = ": commit this" if written.shared else ""
+                say(f"{pulled.name}: SHA-256 {written.sha256} is written into {written.written}{then}")
 
 
 @app.command("verify")
@@ -104,45 +119,15 @@ def verify(context: typer.Context, names: Names = None, json: Json = False) -> N
         raise typer.Exit(Exit.ERROR)
 
 
-@app.command("plan")
-def plan(context: typer.Context, names: Names = None, json: Json = False) -> None:
-    """Say what models need of memory, and which fit in together; the default ones if none is named."""
-    from promptlab.app.memory import plan_models
-    from promptlab.cli.values import read_names
-    from promptlab.core.plan import amount
-    from promptlab.views.table import grid
-
-    with lab(context) as here:
-        plan = plan_models(here, read_names(names or [], "NAME"))
-    if json:
-        print_json(asdict(plan))
-    else:
-        headers = ("MODEL", "WEIGHTS", "KV CACHE", "PREFIXES", "BESIDES", "TOTAL", "LEAST", "CONTEXT", "LOADED")
-        # A narrow terminal does without the parts of the total that say least.
-        print_grid(grid(headers, map(_planned, plan.models), right=range(1, 8), spare=(4, 3, 7)), "")
-        say(f"{amount(plan.available)} of memory are free, and {amount(plan.reserve)} of that stay free")
-    if any(row.fits is False for row in plan.models):
-        raise typer.Exit(Exit.ERROR)
+app.command("plan")(plan)
+app.command("add")(registry.add)
+app.command("remove")(registry.remove)
+app.command("usage")(registry.usage)
+app.command("import-ollama")(registry.import_ollama)
+app.command("import-lmstudio")(registry.import_lmstudio)
 
 
-def _title(title: str, sha256: str | None) -> str:
-    return title if sha256 else f"{title} (unpinned)".strip()
-
-
-def _planned(row: Row) -> tuple[str, ...]:
-    from promptlab.views.table import size
-
-    numbers = map(size, (row.weights, row.kv, row.shelf, row.overhead if row.least else None, row.total, row.least))
-    return (row.name, *numbers, f"{row.context:,}" if row.context else "", _when(row))
-
-
-def _when(row: Row) -> str:
-    if row.problem:
-        return row.problem
-    if not row.fits:
-        from promptlab.views.table import size
-
-        return f"does not fit: {size(row.room)} can be had"
-    after = f"when {', '.join(row.evicts)} is out" if row.evicts else ""
-    beside = f"beside {', '.join(row.beside)}" if row.beside else ""
-    return ", ".join(filter(None, (after, beside))) or "alone"
+def _standing(model: Listed) -> str:
+    if model.server:
+        return "server" if model.trusted is not False else "not trusted"
+    return "yes" if model.present else "no"

@@ -20,15 +20,18 @@ def progress() -> Iterator[Tell]:
         return
     from rich.progress import BarColumn, DownloadColumn, TaskID, TextColumn, TimeRemainingColumn, TransferSpeedColumn
     from rich.progress import Progress as Bars
+    from rich.table import Column
 
+    # One line at any width: what is being done gives way, the numbers do not.
     bars = Bars(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
+        TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)),
+        BarColumn(bar_width=12, table_column=Column(width=12)),
+        DownloadColumn(table_column=Column(no_wrap=True, min_width=17)),
+        TransferSpeedColumn(table_column=Column(no_wrap=True, min_width=10)),
+        TimeRemainingColumn(table_column=Column(no_wrap=True, min_width=7)),
         console=console(stderr=True),
         transient=True,
+        expand=True,
     )
     shown: list[tuple[tuple[str, str, str], TaskID]] = []
 

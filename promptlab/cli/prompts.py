@@ -61,7 +61,8 @@ Models = Annotated[
         "--model",
         "-m",
         metavar="MODEL",
-        help="A model; repeat it, or put commas between. `all`: every one on disk. None: the default ones.",
+        help="A model, or `tag:TAG`, a pattern, `all` (every one on disk); repeat it, or put commas between. None: the"
+        " default ones.",
         autocompletion=complete_model,
     ),
 ]

@@ -93,6 +93,44 @@ def replay(
         raise typer.Exit(Exit.CHECKS_FAILED)
 
 
+@app.command("verify")
+def verify(
+    context: typer.Context,
+    ids: Annotated[list[str], typer.Argument(metavar="[ID...]", help="Ids from `runs list`, or how they begin.")] = [],  # noqa: B006
+    every: Annotated[bool, typer.Option("--all", help="Verify every record.")] = False,
+    limit: Annotated[
+        int | None, typer.Option("--limit", "-l", min=1, max=100_000, help="Verify so many, the newest ones.")
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Look at the sizes of weights, and do not hash them.")] = False,
+    json: Json = False,
+) -> None:
+    """Tell whether what answered is still here as it was: prompt, weights, template, engine, options.
+
+    No model is loaded. Whether it would answer the same, `runs replay` tells.
+    Exit code 1 when something cannot be told, otherwise 100 when something differs or is gone.
+    """
+    from promptlab.app.verify_run import verify_runs
+    from promptlab.cli.progress import progress
+    from promptlab.views.provenance import provenance_page, summary
+
+    if sum((bool(ids), every, limit is not None)) != 1:
+        raise UsageError("name some records, or say --all, or --limit N for the newest ones")
+    with lab(context) as here, progress() as tell:
+        found = list(verify_runs(here, _wanted(here, ids, limit), tell, quick=quick))
+    alone = len(ids) == 1
+    if json:
+        shown = [{"standing": each.standing, **asdict(each)} for each in found]
+        print_json(shown[0] if alone else shown)
+    elif found:
+        print_page(provenance_page(found, whole=alone))
+    if not alone and not json:
+        say(summary(found))
+    if any(each.named("unknown") for each in found):
+        raise typer.Exit(Exit.ERROR)
+    if any(each.standing == "differs" for each in found):
+        raise typer.Exit(Exit.CHECKS_FAILED)
+
+
 def _wanted(here: Lab, ids: Sequence[str], limit: int | None) -> list[str]:
     from promptlab.app.replay import EVERYTHING, named, newest
 

@@ -139,6 +139,8 @@ class Comparison:
     """Of the judge, towards what it reads first; None where no pairs were judged."""
     likeness: Likeness | None = None
     """None where it was not asked for."""
+    variants: tuple[tuple[str, ...], ...] = ()
+    """Models of the columns that are the same weights in other packagings, each family by itself."""
 
 
 def compare(
@@ -148,8 +150,9 @@ def compare(
     *,
     bias: Bias | None = None,
     likeness: Likeness | None = None,
+    variants: tuple[tuple[str, ...], ...] = (),
 ) -> Comparison:
-    """Sum up."""
+    """Sum up. `variants` are families of models, as `core.variants` finds them."""
     ordered = tuple(sorted(results, key=lambda each: (each.column, each.case, each.sample)))
     by_column = [[each for each in ordered if each.column == i] for i in range(len(columns))]
     answers: list[list[Said]] = [[] for _ in cases]
@@ -168,6 +171,7 @@ def compare(
         agreement_matrix(len(columns), splits),
         bias,
         likeness,
+        variants,
     )
 
 

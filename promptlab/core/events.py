@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from promptlab.core.record import Record
 
 FinishReason = Literal["stop", "length", "cancelled"]
+UNKNOWN = -1
+"""Instead of a token's id: a server said the text, and not which token it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,9 @@ class Usage:
     """Tokens drawn, the one that ends the answer included."""
 
 
+UNCOUNTED = Usage(0, 0, 0)
+
+
 @dataclass(frozen=True, slots=True)
 class Timings:
     """Times of one step."""
@@ -66,6 +71,25 @@ class Timings:
 
 
 @dataclass(frozen=True, slots=True)
+class Server:
+    """A server that has the model, as it says. What it computes with, and with which weights, cannot be known."""
+
+    address: str
+    """Host, port and path."""
+    model: str
+    """What it calls the model."""
+    kind: str = ""
+    """Such as `llama.cpp`; empty where it cannot be told."""
+    version: str = ""
+    """In its own words."""
+    unsent: tuple[str, ...] = ()
+    """Options that it was not told of, because such a server may not know them: its own values held."""
+    identity: str = ""
+    """SHA-256, in hex, of all that it says of the model. Where that changes, it is another one; where it does not, it
+    may be all the same."""
+
+
+@dataclass(frozen=True, slots=True)
 class Engine:
     """What computed an answer, as far as the answer can depend on it."""
 
@@ -75,8 +99,8 @@ class Engine:
     """The features it was compiled with and found, as llama.cpp prints them."""
     cpu: str
     threads: int
-    layout: Mapping[str, bool | int] = field(default_factory=dict)
-    """How its work is cut into calls, as far as that changes what is computed."""
+    layout: Mapping[str, bool | int | str] = field(default_factory=dict)
+    """How its work is cut into calls, and how its cache is stored, as far as that changes what is computed."""
     safe_mode: bool = False
     """The default kernels crashed on this machine, so slower ones are used."""
     context: int = 0
@@ -85,6 +109,8 @@ class Engine:
     """The version of what holds answers to a constraint."""
     revision: int = 0
     """Of promptlab's own part in an answer: how tokens are drawn, how work is cut into calls. 0 where nobody said."""
+    server: Server | None = None
+    """In the mode `remote`: who answered instead. All that is said above of an engine is empty then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +171,7 @@ class Token:
 
     seq: int
     id: int
+    """`UNKNOWN` for a text whose tokens are not known; there is no log-probability then either."""
     text: str
     """What can be shown now, perhaps nothing. All texts of a sequence joined are the answer, but for what was held back
     at its end because it could have become a stop text or a whole character: `Answered` has that too."""
@@ -162,6 +189,7 @@ class Answered:
     text: str
     finish_reason: FinishReason
     usage: Usage
+    """`UNCOUNTED` where a server did not count."""
     timings: Timings
     distribution: Mapping[str, float] | None = None
     """Where it was one of some choices: the probability of each. They add up to 1."""

@@ -39,6 +39,8 @@ class Model:
     tags: tuple[str, ...] = ()
     base: str | None = None
     """The entry whose weights these are, packed in another way: quantised, with another template or KV cache."""
+    base_sha256: str | None = None
+    """The hash of the base's file that this one was quantised from."""
     gpu_layers: int = 0
     """Layers that a graphics processor computes; -1 means all."""
     kv_type: str | None = None
@@ -47,6 +49,10 @@ class Model:
     """The address of an OpenAI-compatible server that has the model; None for a file."""
     model: str | None = None
     """What that server calls it; None means by the entry's name."""
+    trusted: bool = False
+    """Whether its server may be asked, and files outside the library be read for it. Of a project's entry, only the
+    user can say so: `files.trust`.
+    """
 
 
 @dataclass(frozen=True, slots=True)

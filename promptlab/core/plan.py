@@ -41,6 +41,12 @@ class Need:
     """Tokens of its longest conversation."""
     vocabulary: int = 0
     """How many tokens it knows."""
+    heads: int = 0
+    """Of attention, in one layer."""
+    embedding: int = 0
+    """Numbers that stand for a token: how wide it is."""
+    stems: int = 0
+    """Conversations that are kept in the cache besides, for others to go on from (`engine/batch.py`)."""
 
     @property
     def besides(self) -> int:

@@ -8,12 +8,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from promptlab.core.chat import template_hash
 from promptlab.core.constraint import Constraint
 from promptlab.core.events import (
+    UNCOUNTED,
+    UNKNOWN,
     Alternative,
     Answered,
     Asked,
@@ -188,15 +190,16 @@ def fold(cell: Cell, event: Event) -> Cell:
             return _amend(cell, prompt_ids=ids)
         case Token(seq=seq) if seq == cell.seq:
             step = cell.steps[-1]
-            drawn = Drawn(event.id, event.logprob, event.top)
-            return _amend(cell, tokens=(*step.tokens, drawn), text=step.text + event.text)
+            # All tokens of an answer are known, or none: a few of them would pass for the whole.
+            tokens = () if event.id == UNKNOWN else (*step.tokens, Drawn(event.id, event.logprob, event.top))
+            return _amend(cell, tokens=tokens, text=step.text + event.text)
         case Answered(seq=seq) if seq == cell.seq:
             timings = replace(event.timings, load_s=cell.load_s)
             cell = _amend(
                 cell,
                 text=event.text,
                 finish_reason=event.finish_reason,
-                usage=event.usage,
+                usage=None if event.usage == UNCOUNTED else event.usage,
                 timings=timings,
                 distribution=event.distribution,
             )
@@ -295,7 +298,8 @@ def key(
 def decisive(engine: Engine) -> list[Any]:
     """What of an engine an answer depends on."""
     decisive = [engine.mode, dict(engine.layout), engine.threads, engine.context, engine.llama_cpp, engine.build]
-    more = [each for each in (engine.llguidance, engine.revision) if each]
+    more: list[Any] = [each for each in (engine.llguidance, engine.revision) if each]
+    more += [asdict(engine.server)] if engine.server else []
     return [*decisive, *more]
 
 

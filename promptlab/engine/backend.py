@@ -12,6 +12,7 @@ from promptlab.core.constraint import Constraint
 from promptlab.core.events import Engine, EngineEvent
 from promptlab.core.job import Model
 from promptlab.core.options import Options
+from promptlab.core.tape import Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class Question:
     seq: int
     """Names it in every event; unique for as long as the engine lives."""
     segments: tuple[Segment, ...]
+    """What the model reads; nothing where a server writes that by itself, out of `messages`."""
     options: Options
     seed: int
     top: int = 1
@@ -30,6 +32,8 @@ class Question:
     """What the answer must be; None for any text."""
     interactive: bool = True
     """Somebody waits for it: it starts before work that is not, whenever that was asked for."""
+    messages: tuple[Message, ...] = ()
+    """The conversation, for a server that knows its model's chat template; none where `segments` are all of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,8 @@ class Expected:
 
 class Backend(Protocol):
     """An engine. `load`, `ask` and `cancel` return at once; what comes of them is told by `next_event`.
+
+    A `path` is the file of a model's weights; of a model that a server has, it is an empty one, and nobody looks at it.
 
     For each model loaded: `Loading` any number of times, then `Ready`, or `Failed` without a sequence. For each
     question to a model that is ready: `Started`, any number of `Token`, then `Answered`; or `Failed`. For each

@@ -28,13 +28,14 @@ import numpy.typing as npt
 from promptlab.core.chat import Segment
 from promptlab.core.constraint import Constraint
 from promptlab.core.events import Engine, Vocabulary
+from promptlab.core.kv import BLOCK_BYTES, USUAL, KvTypes, kv_types
 from promptlab.core.options import Options
 from promptlab.core.plan import KV_BUDGET
 from promptlab.core.schema import shorten
 from promptlab.engine.answer import Answer
 from promptlab.engine.backend import Measurement, Question
 from promptlab.engine.batch import MIN_LENGTH, MIN_SLOTS
-from promptlab.engine.machine import REVISION, cpu_name
+from promptlab.engine.machine import REVISION, cpu_name, default_threads
 from promptlab.engine.reading import OUTPUTS, Reading
 from promptlab.engine.rules import FREE, LENGTH, SLOTS, Found, Rules, find
 from promptlab.engine.sampling import Peaks, Row
@@ -51,14 +52,20 @@ LEAST_CALL = 192
 MAX_READ = 4096
 """Tokens of all choices together that are read for an answer. Of more, one is drawn token by token instead."""
 
+QUANTIZE_BUFFER = 256 << 20
+"""Bytes of rows that are in memory at once while a file is quantised."""
+_BF16 = 30  # the bindings do not name it
+_KV_TYPES = {name: int(getattr(c, f"GGML_TYPE_{name.upper()}", _BF16)) for name in BLOCK_BYTES}
 _WARNING, _ERROR, _CONTINUED = 3, 4, 5
 
 
 class Log:
     """What llama.cpp prints: warnings and errors go to stderr, the errors are remembered."""
 
-    def __init__(self) -> None:
+    def __init__(self, heard: Callable[[str], object] = len) -> None:
+        """`heard` is told what else it prints."""
         self.errors: list[str] = []
+        self._heard = heard
         self._level = 0
         # The callback must outlive every call into the library.
         self._callback = c.llama_log_callback(self._take)
@@ -66,9 +73,10 @@ class Log:
 
     def _take(self, level: int, text: bytes, _: Any) -> None:
         self._level = self._level if level == _CONTINUED else level
-        if self._level < _WARNING:
-            return
         line = text.decode("utf-8", "replace")
+        if self._level < _WARNING:
+            self._heard(line)
+            return
         sys.stderr.write(line)
         sys.stderr.flush()
         if self._level >= _ERROR and line.strip():
@@ -78,9 +86,12 @@ class Log:
 class Weights:
     """A model's file, loaded, and its vocabulary."""
 
-    def __init__(self, path: Path, *, safe_mode: bool, log: Log, progress: Callable[[float], None]) -> None:
+    def __init__(
+        self, path: Path, *, safe_mode: bool, gpu_layers: int, log: Log, progress: Callable[[float], None]
+    ) -> None:
         """Load the file; `progress` hears fractions. Raises EngineError when it cannot be loaded."""
         self.safe_mode = safe_mode
+        self.gpu_layers = gpu_layers
         self._log = log
         self._model = self._load(path, progress)
         self._vocab = c.llama_model_get_vocab(self._model)
@@ -93,7 +104,7 @@ class Weights:
             return True
 
         parameters = c.llama_model_default_params()
-        parameters.n_gpu_layers = 0
+        parameters.n_gpu_layers = self.gpu_layers
         # The extra buffers bring the fastest kernels. Built by GCC 12 without care, those for AMX crash: safe mode.
         parameters.use_extra_bufts = not self.safe_mode
         callback = c.llama_progress_callback(heard)
@@ -111,6 +122,10 @@ class Weights:
 
     def _reason(self) -> str:
         return "; ".join(self._log.errors[:2]) or "it gives no reason"
+
+    def _by_hand(self) -> dict[str, int | str]:
+        """What of its layout was set by hand, and is not the usual."""
+        return {"gpu_layers": self.gpu_layers} if self.gpu_layers else {}
 
     def vocabulary(self) -> Vocabulary:
         """What must be known to write prompts for it."""
@@ -179,15 +194,18 @@ class Llama(Weights):
         log: Log,
         progress: Callable[[float], None],
         mode: str = "exact",
+        gpu_layers: int = 0,
+        kv_type: str | None = None,
         kv_bytes: int | None = None,
     ) -> None:
         """Load the file. `context` is in tokens of one conversation; `progress` hears fractions.
 
         Raises EngineError when the file cannot be loaded.
         """
-        super().__init__(path, safe_mode=safe_mode, log=log, progress=progress)
+        super().__init__(path, safe_mode=safe_mode, gpu_layers=gpu_layers, log=log, progress=progress)
         self.tuning = tuning
         self.mode = mode
+        self._kv_type = kv_type or USUAL
         self._kv_bytes = KV_BUDGET if kv_bytes is None else kv_bytes
         self._row_type = ctypes.c_float * self.n_vocab
         trained = c.llama_model_n_ctx_train(self._model)
@@ -266,6 +284,8 @@ class Llama(Weights):
         flash = self.tuning.flash_attention
         kind = c.LLAMA_FLASH_ATTN_TYPE_ENABLED if flash else c.LLAMA_FLASH_ATTN_TYPE_DISABLED
         parameters.flash_attn_type = kind
+        types = self._kv_types
+        parameters.type_k, parameters.type_v = _KV_TYPES[types.keys], _KV_TYPES[types.values]
         parameters.no_perf = True
         context = c.llama_init_from_model(self._model, parameters)
         if not context:
@@ -279,7 +299,7 @@ class Llama(Weights):
         return max(self._kv_bytes // (self.token_bytes() * (self.context if self._fixed else length)), 1)
 
     def token_bytes(self) -> int:
-        """Bytes of the cache for one token: keys and values of 16 bits, as large as the embedding's part for a head.
+        """Bytes of the cache for one token: keys and values as large as the embedding's part for a head.
 
         A few models have larger heads than that; they say so.
         """
@@ -287,8 +307,12 @@ class Llama(Weights):
         heads, kv_heads = c.llama_model_n_head(self._model), c.llama_model_n_head_kv(self._model)
         usual = c.llama_model_n_embd(self._model) // max(heads, 1)
         key, value = (int(self._meta(f"{arch}.attention.{each}_length") or usual) for each in ("key", "value"))
-        layers = int(c.llama_model_n_layer(self._model))
-        return max(layers * max(int(kv_heads), 1) * (key + value) * 2, 1)
+        rows = int(c.llama_model_n_layer(self._model)) * max(int(kv_heads), 1)
+        return max(self._kv_types.bytes(rows * key, rows * value), 1)
+
+    @property
+    def _kv_types(self) -> KvTypes:
+        return kv_types(self._kv_type, flash_attention=self.tuning.flash_attention)
 
     def warm_up(self) -> None:
         """Compute a few tokens of prompt and one of answer: what crashes at all crashes here."""
@@ -312,12 +336,19 @@ class Llama(Weights):
                 "flash_attention": self.tuning.flash_attention,
                 "extra_buffers": not self.safe_mode,
             }
-            | (self.rules.plain() if self.mode == "exact" else {}),
+            | (self.rules.plain() if self.mode == "exact" else {})
+            | self._by_hand(),
             safe_mode=self.safe_mode,
             context=self.context,
             llguidance=metadata.version("llguidance"),
             revision=REVISION,
         )
+
+    def _by_hand(self) -> dict[str, int | str]:
+        types = self._kv_types
+        named = {} if types.keys == USUAL else {"kv_type": types.keys}
+        apart = {} if types.values == types.keys else {"kv_values": types.values}
+        return {**super()._by_hand(), **named, **apart}
 
     def begin(self, question: Question) -> Job:
         """Take a question. Raises EngineError when its prompt does not fit or its constraint cannot be followed."""
@@ -498,10 +529,18 @@ class Embedder(Weights):
     """One model, loaded to turn texts into vectors: no cache of prompts, one text in a call."""
 
     def __init__(
-        self, path: Path, *, context: int, threads: int, safe_mode: bool, log: Log, progress: Callable[[float], None]
+        self,
+        path: Path,
+        *,
+        context: int,
+        threads: int,
+        safe_mode: bool,
+        log: Log,
+        progress: Callable[[float], None],
+        gpu_layers: int = 0,
     ) -> None:
         """Load the file. `context` is the most tokens that a text may have. Raises EngineError."""
-        super().__init__(path, safe_mode=safe_mode, log=log, progress=progress)
+        super().__init__(path, safe_mode=safe_mode, gpu_layers=gpu_layers, log=log, progress=progress)
         trained = c.llama_model_n_ctx_train(self._model)
         self.context = min(context, trained) if trained > 0 else context
         self.threads = threads
@@ -532,7 +571,12 @@ class Embedder(Weights):
     def engine(self) -> Engine:
         """What computes: everything about it that a vector can depend on."""
         build = features()
-        layout = {"embedding": True, "pooling": self.pooling, "extra_buffers": not self.safe_mode}
+        layout: dict[str, bool | int | str] = {
+            "embedding": True,
+            "pooling": self.pooling,
+            "extra_buffers": not self.safe_mode,
+        }
+        layout |= self._by_hand()
         return Engine(
             mode="exact",
             llama_cpp=build["version"],
@@ -627,6 +671,17 @@ class Sampler:
     def close(self) -> None:
         """Free it."""
         c.llama_sampler_free(self._chain)
+
+
+def quantize(source: Path, target: Path, ftype: int, log: Log) -> None:
+    """Write a model's file anew with its tensors stored in another way. Raises EngineError."""
+    parameters = c.llama_model_quantize_default_params()
+    parameters.nthread = default_threads()
+    parameters.ftype = ftype
+    parameters.allow_requantize = True
+    parameters.max_buf_size = QUANTIZE_BUFFER
+    if c.llama_model_quantize(str(source).encode(), str(target).encode(), ctypes.byref(parameters)):
+        raise EngineError("; ".join(log.errors[:2]) or "llama.cpp gives no reason")
 
 
 def features() -> dict[str, str]:

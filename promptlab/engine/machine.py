@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from promptlab.core.job import Model
+from promptlab.core.kv import USUAL
 from promptlab.engine.tuning import terms
 
 REVISION = 1
@@ -59,10 +60,14 @@ def loading_name(model: Model, path: Path, *, safe_mode: bool) -> str:
     file = f"{path} {state.st_size} {state.st_mtime_ns}" if state else str(path)
     build = metadata.version("llama-cpp-python")
     cpu = f"{cpu_name()} {_cpu('flags')}"  # several kinds of processors may have one name
-    choice = terms(default_threads(), exact=model.mode == "exact", threads=model.threads, layout=model.layout)
+    exact = model.mode == "exact"
+    choice = terms(default_threads(), exact=exact, threads=model.threads, layout=model.layout, kv_type=model.kv_type)
     how = [file, build, _library(), cpu, str(choice), model.mode, bool(model.layout.get("wide")), safe_mode]
     how += [REVISION, metadata.version("llguidance")]
     how += ["embedding"] if model.layout.get("embedding") else []
+    # Added only where they are not the usual, so that what was found out before they could be set stays known.
+    how += [f"kv_type {model.kv_type}"] if model.kv_type not in (None, USUAL) else []
+    how += [f"gpu_layers {model.gpu_layers}"] if model.gpu_layers else []
     return f"{model.name} {hashlib.sha256(json.dumps(how).encode()).hexdigest()[:32]}"
 
 

@@ -168,7 +168,18 @@ def same_loading(model: Model, path: Path, other: Model, other_path: Path) -> bo
     """Whether two models are the same, loaded in the same way."""
     return path == other_path and all(
         getattr(model, each) == getattr(other, each)
-        for each in ("name", "sha256", "context", "threads", "mode", "layout")
+        for each in (
+            "name",
+            "sha256",
+            "context",
+            "threads",
+            "mode",
+            "layout",
+            "gpu_layers",
+            "kv_type",
+            "server",
+            "model",
+        )
     )
 
 

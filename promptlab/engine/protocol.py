@@ -36,6 +36,8 @@ def load_request(
         "usable": default_threads(),
         "mode": model.mode,
         "layout": dict(model.layout),
+        "gpu_layers": model.gpu_layers,
+        "kv_type": model.kv_type,
         "safe_mode": safe_mode,
         "kv_bytes": grant.kv or None,
         "shelf_bytes": grant.shelf,

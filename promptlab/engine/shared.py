@@ -320,7 +320,7 @@ def _conflict(held: _Held, model: Model, path: Path) -> str:
     """Why a model cannot be used as others have it loaded; empty where it can."""
     if held.path != path or held.model.sha256 != model.sha256:
         return f"{model.name}: another file of this name is in use; wait until it is let go"
-    for what in ("mode", "threads", "context"):
+    for what in ("mode", "threads", "context", "server", "model"):
         mine, theirs = getattr(model, what), getattr(held.model, what)
         if mine != theirs:
             return f"{model.name} is in use with {what} {theirs}, not {mine}; wait until it is let go"

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from promptlab.core.kv import is_quantised
 from promptlab.core.plan import MAX_SLOTS
 
 if TYPE_CHECKING:
@@ -93,17 +94,22 @@ class Terms:
         return Tuning(self.threads[0], self.flash_attention[0], self.kv_unified[0], chunk, self.slots[0])
 
 
-def terms(usable: int, *, exact: bool, threads: int | None, layout: Mapping[str, Any]) -> Terms:
+def terms(
+    usable: int, *, exact: bool, threads: int | None, layout: Mapping[str, Any], kv_type: str | None = None
+) -> Terms:
     """What may be chosen on a machine that has so many usable processors.
 
     `threads` and `layout` (`flash_attention`, `kv_unified`, `chunk`, `slots`) are what was set by hand. Of processors
-    that come in pairs on one core, or in quick and slow ones, half or a quarter may do more than all.
+    that come in pairs on one core, or in quick and slow ones, half or a quarter may do more than all. A quantised cache
+    (`kv_type`) wants flash attention, unless that is excluded: then only the keys are quantised (`core/kv.py`).
     """
+    by_hand = layout.get("flash_attention")
+    flash_attention = True if by_hand is None and is_quantised(kv_type) else by_hand
     fewer = [usable // part for part in (2, 4) if usable // part >= 2]
     return Terms(
         threads=(threads,) if threads else (usable, *fewer),
         # With either of them, an answer depends on what is beside it.
-        flash_attention=(False,) if exact else _either(layout.get("flash_attention")),
+        flash_attention=(False,) if exact else _either(flash_attention),
         kv_unified=(False,) if exact else _either(layout.get("kv_unified")),
         chunk=(layout["chunk"],) if layout.get("chunk") else CHUNKS,
         slots=(layout["slots"],) if layout.get("slots") else SLOTS,

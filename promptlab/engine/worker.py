@@ -3,7 +3,7 @@
 It reads requests and writes events, a JSON line each:
 
     {"op": "load", "model": …, "path": …, "context": …, "threads": null | …, "usable": …, "safe_mode": …,
-     "mode": …, "layout": {…}, "kv_bytes": null | …, "shelf_bytes": …,
+     "mode": …, "layout": {…}, "gpu_layers": …, "kv_type": null | …, "kv_bytes": null | …, "shelf_bytes": …,
      "measure": …, "known": null | {…}}              once, first; a "found" event tells what was not known
     {"op": "ask", "seq": …, "segments": [[text, control], …], "options": {…}, "seed": …, "top": …,
      "constraint": null | {"kind": …, "value": …}, "interactive": …}
@@ -85,6 +85,7 @@ class Worker:
             context=request["context"],
             threads=request["threads"] or request["usable"],
             safe_mode=request["safe_mode"],
+            gpu_layers=request["gpu_layers"],
             log=Log(),
             progress=self._progress,
         )
@@ -99,6 +100,8 @@ class Worker:
             context=request["context"],
             tuning=choice.usual,
             safe_mode=request["safe_mode"],
+            gpu_layers=request["gpu_layers"],
+            kv_type=request["kv_type"],
             log=Log(),
             progress=self._progress,
             mode=request["mode"],
@@ -216,7 +219,8 @@ class Worker:
 
 def _terms(request: Mapping[str, Any]) -> Terms:
     exact = request["mode"] == "exact"
-    return terms(request["usable"], exact=exact, threads=request["threads"], layout=request["layout"])
+    how = {"threads": request["threads"], "layout": request["layout"], "kv_type": request["kv_type"]}
+    return terms(request["usable"], exact=exact, **how)
 
 
 def _question(model: str, request: Mapping[str, Any]) -> Question:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from promptlab.core.kv import KvTypes
 from promptlab.core.schema import shorten
 from promptlab.core.text import sanitize_line
 from promptlab.errors import EngineError
@@ -31,6 +32,8 @@ MAX_NUMBER = 1 << 31
 """For heads, lengths and the like: far beyond any model."""
 MAX_DIMENSIONS = 8
 MAX_PARAMETERS = 10**15
+MAX_TYPES = 64
+"""Of tensors: the format has about 40."""
 _HEADER = struct.Struct("<4sIQQ")  # magic, version, number of tensors, number of keys
 _OTHERS = (
     (b"<!doctype html", "it is a web page"),
@@ -107,11 +110,18 @@ class Shape:
     sliding_window: int | None
     vocabulary: int
     """How many tokens there are."""
+    heads: int = 0
+    """Of attention, in the layer that has most."""
 
     @property
     def kv_per_token(self) -> int:
         """Bytes of KV cache, in halves of a float. Layers with a sliding window count in full: the engine keeps all."""
-        return 2 * (self.key_length + self.value_length) * sum(self.kv_heads)
+        return self.kv_bytes(KvTypes())
+
+    def kv_bytes(self, types: KvTypes) -> int:
+        """The same for a cache that is stored in another way."""
+        heads = sum(self.kv_heads)
+        return types.bytes(heads * self.key_length, heads * self.value_length)
 
 
 def read_shape(path: Path) -> Shape:
@@ -148,9 +158,22 @@ _FORMATS = {kind: struct.Struct("<" + code) for kind, code in _NUMBERS.items()}
 _WHOLE = frozenset({0, 1, 2, 3, 4, 5, 10, 11})
 _STRING, _ARRAY = 8, 9
 _U32, _U64 = _FORMATS[4], _FORMATS[10]
+_TENSOR = struct.Struct("<IQ")  # the type of a tensor, and where it begins
 
 Value = str | tuple[int, ...]
 """Numbers, one or several, or a text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tensors:
+    """What the list of a file's tensors comes to."""
+
+    parameters: int
+    """Numbers in all of them."""
+    largest: int
+    """Numbers in the largest: mostly the one that holds the vocabulary."""
+    types: Mapping[int, int]
+    """How many there are of each type, by the format's number for it."""
 
 
 class Broken(Exception):
@@ -196,20 +219,25 @@ class Metadata:
             found[self._key] = value
         return found
 
-    def parameters(self) -> int:
-        """How many numbers the tensors hold, which are listed after the metadata. Raises Broken."""
-        total = 0
+    def tensors(self) -> Tensors:
+        """Count the tensors, which are listed after the metadata. Raises Broken."""
+        total = largest = 0
+        types: dict[int, int] = {}
         for _ in range(self._tensors):
             self._count(4)
             self._key = self._text(MAX_NAME)
             (dimensions,) = _U32.unpack(self._bytes(4))
             if dimensions > MAX_DIMENSIONS:
                 raise Broken(f"its tensor {self._shown} has {dimensions:,} dimensions")
-            total += math.prod(struct.unpack(f"<{dimensions}Q", self._bytes(8 * dimensions)))
-            self._skip(12)  # its type, and where it begins
+            size = math.prod(struct.unpack(f"<{dimensions}Q", self._bytes(8 * dimensions)))
+            kind, _ = _TENSOR.unpack(self._bytes(_TENSOR.size))
+            total, largest = total + size, max(largest, size)
+            types[kind] = types.get(kind, 0) + 1
+            if len(types) > MAX_TYPES:
+                raise Broken(f"its tensors are of more than {MAX_TYPES} types")
         if total > MAX_PARAMETERS:
             raise Broken(f"it claims {total:.1e} parameters")
-        return total
+        return Tensors(total, largest, types)
 
     def _value(self, kind: int) -> Value | None:
         """Read the value of a key, or step over it where it is not wanted."""
@@ -352,4 +380,5 @@ def shape_of(found: Mapping[str, Value], size: int) -> Shape:
         value_length=each if value_length is None else value_length,
         sliding_window=number("attention.sliding_window"),
         vocabulary=tokens[0] if isinstance(tokens, tuple) else 0,
+        heads=max(heads),
     )

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NoReturn
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from promptlab.core import yamltext
@@ -17,20 +20,32 @@ from promptlab.core.plan import MAX_SLOTS
 from promptlab.core.schema import shorten
 from promptlab.errors import NotFound, Problem, SourceError, StoreError, UsageError
 from promptlab.files.paths import model_file
+from promptlab.files.serveraddress import server_problem
 from promptlab.files.sources import parse_source
 
 EMBEDDING = "embedding"
 """Tags models that make vectors of texts."""
 ALL = "all"
 """Instead of a name: every model that is on disk."""
+TAG = "tag:"
+"""Before a tag: every model that has it."""
+_GLOB = re.compile(r"[*?[]")
 KvType = Literal["f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0"]
 MAX_LAYERS = 1000
+MAX_GUESSED = 200
+"""Characters of an unknown name for which ones like it are looked for."""
+NOT_SAID = "not said"
+"""The licence of a server's model."""
+OF_FILES = ("sha256", "sources", "bytes", "threads", "mode", "layout", "base_sha256", "gpu_layers", "kv_type")
+"""Keys that say how a file is had and computed with."""
+TRUST_IT = "`promptlab trust` shows what it wants, and lets it"
 MAX_BYTES = 4 * yamltext.MAX_CHARS
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
-def _check_name(name: str) -> str:
+def check_name(name: str) -> str:
+    """Return a name of an entry. Raises ValueError for what cannot be one."""
     if name == ALL:
         raise ValueError(f"{ALL!r} means every model that is on disk; call this one something else")
     if not _NAME.fullmatch(name):
@@ -51,9 +66,16 @@ def _check_source(text: str) -> str:
     return text
 
 
-_Name = Annotated[str, AfterValidator(_check_name)]
+def _check_server(text: str) -> str:
+    if reason := server_problem(text):
+        raise ValueError(f"server {reason}; got {shorten(repr(text))}")
+    return text
+
+
+_Name = Annotated[str, AfterValidator(check_name)]
 _Sha256 = Annotated[str, AfterValidator(_check_sha256)]
 _SourceText = Annotated[str, AfterValidator(_check_source)]
+_Server = Annotated[str, AfterValidator(_check_server)]
 
 
 class _Strict(BaseModel):
@@ -95,25 +117,63 @@ class _Entry(_Strict):
     default: bool = False
     tags: list[str] = []
     base: _Name | None = None
+    base_sha256: _Sha256 | None = None
     gpu_layers: int = Field(0, ge=-1, le=MAX_LAYERS)
     kv_type: KvType | None = None
-    server: str | None = None
+    server: _Server | None = None
     model: str | None = Field(None, min_length=1, max_length=200)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _license_of_server(cls, value: Any) -> Any:
+        """Only the server knows under which licence it has its weights."""
+        return {"license": NOT_SAID, **value} if isinstance(value, dict) and value.get("server") else value
+
+    @model_validator(mode="after")
+    def _file_or_server(self) -> _Entry:
+        if self.server is None and self.model is not None:
+            raise ValueError("`model` is what a `server` calls the model, and there is no `server`")
+        if self.server is not None and (idle := [name for name in OF_FILES if name in self.model_fields_set]):
+            raise ValueError(f"`server` goes without {', '.join(idle)}: what it computes with is its own")
+        return self
+
+
+KEYS = tuple(_Entry.model_fields)
+"""What may stand in an entry."""
 
 
 class _File(_Strict):
     models: dict[_Name, _Entry] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """What a models.yaml says."""
+
+    label: str
+    """What problems call the file."""
+    models: Mapping[str, Model]
+    bases: Mapping[str, Problem]
+    """Of each entry that names a base, the place where it does."""
+
+
 def read_models(path: Path, label: str | None = None) -> dict[str, Model]:
-    """Read a models.yaml; `label` is what problems call it. A file that does not exist has no models.
+    """Read one models.yaml; `label` is what problems call it. A file that does not exist has no models.
 
     Raises SourceError with every problem found.
     """
-    label = label or str(path)
-    text = _read(path, label)
-    if text is None:
-        return {}
+    return dict(read_entries(path, label or str(path)).models)
+
+
+def read_entries(path: Path, label: str, *, own: bool = False) -> Entries:
+    """Read one models.yaml. `own`: the user's, which may be a link to elsewhere. Raises SourceError."""
+    text = read_text(path, label, own=own)
+    return Entries(label, {}, {}) if text is None else parse_models(text, label)
+
+
+@lru_cache(maxsize=8)
+def parse_models(text: str, label: str) -> Entries:
+    """Read the text of a models.yaml. What was read lately is not read again. Raises SourceError."""
     document = yamltext.read(text, file=label)
     value = {} if document.value is None else document.value
     problems = _option_problems(document)
@@ -123,7 +183,9 @@ def read_models(path: Path, label: str | None = None) -> dict[str, Model]:
         problems += [_problem(document, detail) for detail in error.errors(include_url=False)]
     if problems:
         raise SourceError(sorted(problems, key=lambda p: (p.line, p.column)))
-    return {name: _model(name, entry) for name, entry in (file.models or {}).items()}
+    models = {name: _model(name, entry) for name, entry in (file.models or {}).items()}
+    bases = {name: document.problem(("models", name, "base"), "") for name, model in models.items() if model.base}
+    return Entries(label, models, bases)
 
 
 def present(model: Model) -> Path | None:
@@ -139,16 +201,15 @@ def present(model: Model) -> Path | None:
 
 
 def select_models(models: Mapping[str, Model], names: Sequence[str]) -> list[Model]:
-    """Look up what `-m` names: in the order given, each model once; a name may hold several, with commas between.
+    """Look up what `-m` names: in the order given, each model once; a text may hold several names, with commas between.
 
-    No name means the entries with `default: true`, and `all` means every entry that is on disk.
-    Raises NotFound for a name that is not there, and when nothing is selected.
+    A name may be one, `tag:TAG`, a pattern such as `smol*`, or `all`, which means every entry that is on disk. No name
+    means the entries with `default: true`. Raises NotFound for what is not there, and when nothing is selected.
     """
-    wanted = [name.strip() for text in names for name in text.split(",") if name.strip()]
+    wanted = _split(names)
     chosen: dict[str, Model] = {}
     for name in wanted:
-        found = [m for m in models.values() if present(m)] if name == ALL else [_find(models, name)]
-        chosen |= {m.name: m for m in found}
+        chosen |= {m.name: m for m in _meant(models, name)}
     if not wanted:
         chosen = {m.name: m for m in models.values() if m.default}
     if not chosen:
@@ -158,33 +219,79 @@ def select_models(models: Mapping[str, Model], names: Sequence[str]) -> list[Mod
 
 
 def answering(models: Mapping[str, Model], names: Sequence[str]) -> list[Model]:
-    """`select_models` for those that are to answer: `all` leaves out models for vectors.
+    """`select_models` for those that are to answer. What means several models leaves out those for vectors, and those
+    that may not be asked yet.
 
     Raises NotFound, and UsageError for such a model that is named.
     """
-    wanted = {name.strip() for text in names for name in text.split(",")}
+    named = {name for name in _split(names) if name in models}
     chosen = select_models(models, names)
-    if vectors := [model.name for model in chosen if EMBEDDING in model.tags and model.name in wanted]:
+    if vectors := [model.name for model in chosen if EMBEDDING in model.tags and model.name in named]:
         raise UsageError(
             f"{', '.join(vectors)}: tagged `{EMBEDDING}`, so it makes vectors of texts and answers nothing"
         )
-    if not (rest := [model for model in chosen if EMBEDDING not in model.tags]):
+    refuse_untrusted(model for model in chosen if model.name in named)
+    rest = [model for model in chosen if EMBEDDING not in model.tags]
+    if not rest:
         raise NotFound("no model that answers is on disk", hint="`promptlab models pull` fetches some")
-    return rest
+    if not (left := [model for model in rest if not waits_for_trust(model)]):
+        refuse_untrusted(rest)
+    return left
 
 
-def _find(models: Mapping[str, Model], name: str) -> Model:
+def waits_for_trust(model: Model) -> bool:
+    """Whether an entry names a server that may not be asked before the user has said so."""
+    return model.server is not None and not model.trusted
+
+
+def refuse_untrusted(models: Iterable[Model]) -> None:
+    """Raise UsageError where one of these names a server that may not be asked yet."""
+    if found := [model for model in models if waits_for_trust(model)]:
+        each = ", ".join(f"{model.name} asks {shorten(str(model.server))}" for model in found[:5])
+        raise UsageError(f"{each}, and this library is not trusted", hint=TRUST_IT)
+
+
+def _split(names: Sequence[str]) -> list[str]:
+    return [name.strip() for text in names for name in text.split(",") if name.strip()]
+
+
+def _meant(models: Mapping[str, Model], name: str) -> list[Model]:
+    """The models that one word of a selection means. Raises NotFound when it means none, but for `all`."""
     if name in models:
-        return models[name]
+        return [models[name]]
+    if name == ALL:
+        return [model for model in models.values() if present(model)]
+    if name.startswith(TAG):
+        tagged = [model for model in models.values() if name.removeprefix(TAG) in model.tags]
+        return tagged or _missing(name, f"no model has the tag {shorten(name.removeprefix(TAG))!r}", tags_of(models))
+    if _GLOB.search(name):
+        found = [model for model in models.values() if fnmatchcase(model.name, name)]
+        return found or _missing(name, f"no model's name is like {shorten(name)!r}", list(models))
+    return _missing(name, f"there is no model {shorten(name)!r}", list(models))
+
+
+def tags_of(models: Mapping[str, Model]) -> list[str]:
+    """What stands for the models of each tag: `tag:small`."""
+    return [TAG + tag for tag in dict.fromkeys(tag for model in models.values() for tag in model.tags)]
+
+
+def _missing(name: str, what: str, known: list[str]) -> NoReturn:
     from rapidfuzz import process  # here because it is slow to import
 
-    close = [match for match, _, _ in process.extract(name, list(models), limit=3, score_cutoff=60)]
+    mark = TAG if name.startswith(TAG) else ""
+    near = process.extract(
+        name.removeprefix(mark)[:MAX_GUESSED], [each.removeprefix(mark) for each in known], limit=3, score_cutoff=60
+    )
+    close = [mark + match for match, _, _ in near]
     guess = f"Did you mean {' or '.join(close)}? " if close else ""
-    listed = ", ".join(list(models)[:20]) + (" and more" if len(models) > 20 else "")
-    raise NotFound(f"there is no model {shorten(name)!r}", hint=f"{guess}There are {listed or 'none in models.yaml'}")
+    listed = ", ".join(known[:20]) + (" and more" if len(known) > 20 else "")
+    none = "no tags" if name.startswith(TAG) else "none in models.yaml"
+    raise NotFound(what, hint=f"{guess}There are {listed or none}")
 
 
-def _read(path: Path, label: str) -> str | None:
+def read_text(path: Path, label: str, *, own: bool = False) -> str | None:
+    """The text of a models.yaml, None where there is none; `own` as for `read_entries`. Raises SourceError."""
+
     def wrong(message: str) -> SourceError:
         return SourceError([Problem(label, 0, 0, message)])
 
@@ -192,8 +299,9 @@ def _read(path: Path, label: str) -> str | None:
         if not path.exists() and not path.is_symlink():
             return None
         # A library may come from a stranger: its models.yaml must not show what lies elsewhere.
-        if not path.is_file() or not path.resolve().is_relative_to(path.parent.resolve()):
-            raise wrong("is not a regular file in its folder")
+        inside = own or path.resolve().is_relative_to(path.parent.resolve())
+        if not path.is_file() or not inside:
+            raise wrong("is not a regular file" if own else "is not a regular file in its folder")
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:

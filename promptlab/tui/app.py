@@ -17,6 +17,7 @@ from textual.timer import Timer
 
 from promptlab.errors import EngineError, PromptlabError
 from promptlab.tui.bindings import bindings, of, shown_keys
+from promptlab.tui.command import Command
 from promptlab.tui.desk import Desk, Task
 from promptlab.tui.model_news import ModelNews
 from promptlab.tui.model_work import ModelWork
@@ -56,6 +57,9 @@ class Playground(App[None]):
     activity: var[dict[str, str]] = var(dict[str, str], init=False)
     """What is under way, in a few words each, by what it is: for the title of every screen."""
 
+    keys: var[Mapping[str, str]] = var(dict[str, str], init=False)
+    """The keys that the user has set, by the ids of commands."""
+
     models: var[ModelNews] = var(ModelNews(), init=False)
     """How the models stand, and what is being done with them."""
 
@@ -85,8 +89,6 @@ class Playground(App[None]):
         """
         super().__init__()
         self.preferences = preferences or Preferences()
-        self.keys: Mapping[str, str] = {}
-        """The keys that the user has set, by the ids of commands."""
         self._set_theme = ""
         """The theme that the user's settings name."""
         self.failure: PromptlabError | None = None
@@ -187,8 +189,8 @@ class Playground(App[None]):
     # --- what the user has set ---------------------------------------------------------------------------------------
 
     def _prefer(self, settings: Settings) -> None:
-        self.keys = settings.keys
         self.set_keymap(dict(settings.keys))
+        self.keys = settings.keys
         if settings.theme:
             self._set_theme = settings.theme
             self._keep_theme(settings.theme)  # so that the next start begins with it
@@ -221,8 +223,12 @@ class Playground(App[None]):
             if command.id == "palette":
                 continue
             text = f"{shown_keys(command, self.keys)}  {command.help}"
-            yield SystemCommand(command.name, text, partial(screen.run_action, command.action))
+            yield SystemCommand(command.name, text, partial(self.perform, command, screen))
         yield SystemCommand("Theme", "Choose other colours.", self.action_change_theme)
+
+    async def perform(self, command: Command, screen: Screen[Any]) -> None:
+        """Do what a key of a command does on a screen."""
+        await self.run_action(command.action, self if command.scope == "app" else screen)
 
     def action_mode(self, name: str) -> None:
         """Go to a screen."""

@@ -10,6 +10,7 @@ from textual.content import Content
 
 from promptlab.core.pace import duration
 from promptlab.tui import show
+from promptlab.tui.bindings import shown_key
 from promptlab.tui.widgets.matrix import CACHED, MARKS
 
 if TYPE_CHECKING:
@@ -40,21 +41,22 @@ STYLES = {
     "answered": "",
 }
 _PHASES = {
-    "new": ("○", show.DIM, "Tick what to compare, then ctrl+r."),
+    "new": ("○", show.DIM, "Tick what to compare, then {start}."),
     "checking": ("◌", show.ACCENT, "checking prompts, cases and models …"),
     "running": ("●", show.ACCENT, ""),
     "pausing": ("●", show.ACCENT, "pausing …"),
-    "paused": ("‖", show.WARN, "paused: space goes on"),
+    "paused": ("‖", show.WARN, "paused: {pause} goes on"),
     "stopping": ("●", show.ACCENT, "stopping …"),
-    "stopped": ("■", show.WARN, "stopped: ctrl+r goes on"),
+    "stopped": ("■", show.WARN, "stopped: {start} goes on"),
     "done": ("✓", show.GOOD, "done"),
-    "broken": ("✗", show.BAD, "broke off: ctrl+r goes on"),
+    "broken": ("✗", show.BAD, "broke off: {start} goes on"),
 }
 
 
-def progress(phase: Phase, paced: Paced | None, errors: int, took: str = "") -> Content:
-    """How far it has come, in a line."""
+def progress(phase: Phase, paced: Paced | None, errors: int, took: str, keys: Mapping[str, str]) -> Content:
+    """How far it has come, in a line; `keys` are those that the user has set."""
     mark, style, words = _PHASES[phase]
+    words = words.format(start=shown_key("batch.start", keys), pause=shown_key("batch.pause", keys))
     parts = [Content.assemble((mark, style), " ", words)] if words else [Content.styled(mark, style)]
     if paced is not None and phase not in ("new", "checking"):
         parts.append(_bar(paced.done / max(paced.total, 1)))

@@ -75,8 +75,20 @@ def by_topic(commands: Sequence[Command]) -> Iterable[tuple[str, tuple[Command, 
 
 def shown_keys(command: Command, keymap: Mapping[str, str] = MappingProxyType({})) -> str:
     """How the help screen writes a command's keys, as the user has set them in `keymap`."""
+    return ", ".join(_shown(command, keymap))
+
+
+def shown_key(id: str, keymap: Mapping[str, str] = MappingProxyType({})) -> str:
+    """The key by which hints name the command of an id: its first, as the user has set them in `keymap`."""
+    return _shown(_BY_ID[id], keymap)[0]
+
+
+_BY_ID = {command.id: command for command in COMMANDS}
+
+
+def _shown(command: Command, keymap: Mapping[str, str]) -> list[str]:
     keys = keymap.get(command.id, command.keys).split(",")
-    return ", ".join(_SHOWN.get(key, key) for key in keys if key not in _SENT_TOO)
+    return [_SHOWN.get(key, key) for key in keys if key not in _SENT_TOO] or keys
 
 
 _GROUPS = {name: Binding.Group(name) for name in {c.group for c in COMMANDS if c.group}}

@@ -15,6 +15,7 @@ from promptlab.tui import show
 from promptlab.tui.widgets.tokenmap import Mark
 from promptlab.tui.widgets.transcript import Paragraph
 from promptlab.views.distribution import percent
+from promptlab.views.server import server_facts
 
 if TYPE_CHECKING:
     from promptlab.app.branch import Descent
@@ -181,7 +182,7 @@ def saw(subject: Subject, pieces: Pieces | str | None, descent: Descent | None) 
         found.append(Paragraph(sanitize_line(f"▸ {count}{step.name}"), HEADING))
         found += _facts(subject, step)
         found += _messages(step)
-        found += _read(step, pieces)
+        found += _read(step, pieces, away=subject.engine is not None and subject.engine.server is not None)
     return tuple(found) if subject.steps else (*found, Paragraph("Nothing was asked yet.", show.DIM))
 
 
@@ -209,7 +210,9 @@ def _facts(subject: Subject, step: Step) -> Iterator[Paragraph]:
     options = ", ".join(f"{key} {_plain(value)}" for key, value in step.options.items())
     yield Paragraph(sanitize_line(f"seed {step.seed} · {options}"), show.DIM)
     engine = subject.engine
-    if engine is not None:
+    if engine is not None and engine.server is not None:
+        yield Paragraph(sanitize_line(" · ".join(server_facts(engine.server))), show.DIM)
+    elif engine is not None:
         how = f"mode {engine.mode}, {engine.threads} threads, llama.cpp {engine.llama_cpp}"
         yield Paragraph(sanitize_line(how + (", safe mode" if engine.safe_mode else "")), show.DIM)
     if step.usage is not None:
@@ -234,8 +237,11 @@ def _messages(step: Step) -> Iterator[Paragraph]:
     yield Paragraph("and the answer goes on from there" if begun else "assistant: the answer", f"italic {show.DIM}")
 
 
-def _read(step: Step, pieces: Pieces | str | None) -> Iterator[Paragraph]:
+def _read(step: Step, pieces: Pieces | str | None, *, away: bool) -> Iterator[Paragraph]:
     yield from (Paragraph(""), Paragraph("Exact text, the texts of its tokens joined", "bold"))
+    if away:
+        yield Paragraph("Only its server knows: it writes the messages with a chat template of its own.", show.DIM)
+        return
     if not step.prompt_ids:
         yield Paragraph("It is not known yet.", show.DIM)
     elif pieces is None:

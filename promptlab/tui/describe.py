@@ -85,17 +85,19 @@ def status(cell: Cell) -> Content:
     match cell.status:
         case "waiting":
             return Content.styled("waiting for its turn", show.DIM)
+        case "loading" if cell.job.model.server:
+            return Content.styled("asking its server what it has", show.DIM)
         case "loading" if cell.progress >= 1:  # the first time, it takes a few seconds to find out how it runs here
             return Content.styled("warming up", show.DIM)
         case "loading":
             done = round(cell.progress * BAR)
             bar = Content.assemble(("━" * done, show.ACCENT), ("━" * (BAR - done), "$border-blurred"))
             return Content.assemble("loading ", bar, f" {cell.progress:.0%}")
-        case "running" if step and not step.tokens:
+        case "running" if step and not step.tokens and not step.text:
             reading = f"reading {len(step.prompt_ids)} tokens" if step.prompt_ids else "reading"
             return Content.styled(reading, show.ACCENT)
         case "running" if step:
-            return Content.styled(f"writing · {_written(cell)} tokens", show.ACCENT)
+            return Content.styled(f"writing · {_written(cell)} tokens" if step.tokens else "writing", show.ACCENT)
         case "done":
             reason = step.finish_reason if step and step.finish_reason else "done"
             return Content.styled(f"done: {reason}", show.WARN if reason == "length" else show.GOOD)

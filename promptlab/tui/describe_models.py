@@ -27,6 +27,15 @@ _HELD = {
 }
 
 
+# What the same means for a model that a server has.
+_ASKED = {
+    "waiting": ("◌", "asking", show.WARN),
+    "loading": ("◌", "asking", show.WARN),
+    "ready": ("●", "answers", show.GOOD),
+    "failed": ("✗", "no answer", show.BAD),
+}
+
+
 def state(row: Entry, news: ModelNews) -> Content:
     """How a model stands: a shape and a word or two."""
     mark, word, style = _state(row, news)
@@ -40,15 +49,17 @@ def _state(row: Entry, news: ModelNews) -> tuple[str, str, str]:
         return mark, f"{word} {share(doing.fraction)}".rstrip(), show.ACCENT
     if doing is not None and row.name in doing.names and not row.present:
         return "↓", "is next", show.DIM
-    if not row.present:
-        return "·", "missing", show.DIM
+    if not row.askable:
+        return "·", "not trusted" if row.server else "missing", show.DIM
     if (verified := news.verified.get(row.name)) is not None and not verified.ok:
         return "✗", "damaged", show.BAD
     held = news.held(row.name)
     if row.name in news.asked and (held is None or held.reason):
         return "◌", "loading", show.WARN
     if held is None:
-        return "○", "on disk", show.DIM
+        return "○", "on a server" if row.server else "on disk", show.DIM
+    if row.server and held.state in _ASKED:
+        return _ASKED[held.state]
     mark, word, style = _HELD[held.state]
     if held.state == "loading":
         word = f"loading {share(held.fraction)}"

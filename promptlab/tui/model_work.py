@@ -11,6 +11,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from promptlab.tui.bindings import shown_key
 from promptlab.tui.desk import Task
 from promptlab.tui.model_news import Doing
 
@@ -69,7 +70,8 @@ class ModelWork:
     def _begin(self, doing: Doing, work: Callable[[Lab, Task[Any]], Any], done: Callable[[Any], None]) -> None:
         now = self._app.models.doing
         if now is not None:
-            self._warn(f"One thing at a time: {_VERBS[now.what]} {now.name} goes on; esc cancels it.")
+            cancel = shown_key("models.cancel" if self._app.current_mode == "models" else "cancel", self._app.keys)
+            self._warn(f"One thing at a time: {_VERBS[now.what]} {now.name} goes on; {cancel} cancels it.")
             return
         self._show(doing)
         self._task = self._app.desk.do(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+from promptlab.tui.bindings import shown_key
+
 if TYPE_CHECKING:
     from textual.message_pump import MessagePump
 
@@ -13,3 +15,11 @@ if TYPE_CHECKING:
 def program(part: MessagePump) -> Playground:
     """The program that a screen or a widget is part of."""
     return cast("Playground", part.app)
+
+
+def key_of(part: MessagePump, id: str) -> str:
+    """The key by which a hint names the command of an id, as the user has set it.
+
+    The settings are read a moment after the first paint: what is shown before that watches the program's `keys`.
+    """
+    return shown_key(id, program(part).keys)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from textual.content import Content
 
 from promptlab.tui import show
+from promptlab.views.server import UNKNOWN_WEIGHTS, server_facts
 
 if TYPE_CHECKING:
     from promptlab.core.record import Record, Step
@@ -110,11 +111,12 @@ def _options(record: Record) -> list[Content]:
 def _identity(record: Record) -> dict[str, Any]:
     prompt = record.prompt
     changed = " (changed since)" if prompt.dirty else ""
+    away = record.engine is not None and record.engine.server is not None
     return {
         "record": record.id,
         "prompt": prompt.hash,
         **({"commit": f"{prompt.commit}{changed}"} if prompt.commit else {}),
-        "weights": record.model.sha256 or "not pinned",
+        "weights": record.model.sha256 or (UNKNOWN_WEIGHTS if away else "not pinned"),
     }
 
 
@@ -122,6 +124,8 @@ def _engine(record: Record) -> dict[str, Any]:
     engine = record.engine
     if engine is None:
         return {}
+    if engine.server is not None:
+        return {"mode": engine.mode, "server": " · ".join(server_facts(engine.server)[1:]), "context": engine.context}
     return {
         "mode": engine.mode + (", safe mode" if engine.safe_mode else ""),
         "llama.cpp": engine.llama_cpp,

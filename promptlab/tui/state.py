@@ -35,10 +35,15 @@ class Survey:
 
     @property
     def missing(self) -> tuple[Entry, ...]:
-        """The default models that are not on disk."""
-        return tuple(model for model in self.models if model.default and not model.present)
+        """The default models that could be pulled."""
+        return tuple(model for model in self.models if model.default and not model.present and not model.server)
+
+    @property
+    def askable(self) -> int:
+        """How many models can be asked now."""
+        return sum(model.askable for model in self.models)
 
     @property
     def on_disk(self) -> int:
-        """How many models can be asked now."""
+        """How many of them have their file here."""
         return sum(model.present for model in self.models)

@@ -393,6 +393,13 @@ def unscored_notes(comparison: Comparison) -> tuple[str, ...]:
     return (f"Unscored checks: {'; '.join(named)}.",) if named else ()
 
 
+def variants_lines(comparison: Comparison) -> tuple[str, ...]:
+    """Which of the models are one, in several packagings."""
+    return tuple(
+        f"{sanitize_line(', '.join(family))}: same weights, other packaging." for family in comparison.variants
+    )
+
+
 def bias_line(comparison: Comparison) -> str:
     """How much the order of two answers counted for the judge, in words."""
     bias = comparison.bias

@@ -90,6 +90,7 @@ def write_json(comparison: Comparison, regressions: Regressions | None = None, *
         "agreement": comparison.agreement,
         "likeness": comparison.likeness,
         "bias": comparison.bias,
+        "variants": comparison.variants,
         **({"regressions": _regressions(regressions)} if regressions else {}),
     }
     # Line by line: with an indent, json.dumps is many times slower.

@@ -14,6 +14,7 @@ from promptlab.core.text import sanitize, sanitize_line
 from promptlab.views.answer import DOT, failure_line, numbers, output_text
 from promptlab.views.distribution import SHOWN, distribution_lines
 from promptlab.views.jsontext import dumps
+from promptlab.views.server import UNKNOWN_WEIGHTS, server_facts
 
 Lines = list[Text]
 
@@ -68,7 +69,7 @@ def _what(record: Record) -> Lines:
                 "sample": str(record.sample + 1),
                 "seed": str(record.seed),
                 "options": dict(record.options),
-                "model sha256": record.model.sha256 or "not pinned",
+                "model sha256": record.model.sha256 or _unpinned(record),
                 "engine": _engine(record),
                 # As JSON where there would be nothing to see.
                 **{f"input {k}": v or dumps(v) for k, v in record.inputs.items()},
@@ -77,10 +78,16 @@ def _what(record: Record) -> Lines:
     ]
 
 
+def _unpinned(record: Record) -> str:
+    return UNKNOWN_WEIGHTS if record.engine and record.engine.server else "not pinned"
+
+
 def _engine(record: Record) -> str | None:
     engine = record.engine
     if engine is None:
         return None
+    if engine.server:
+        return DOT.join(server_facts(engine.server))
     parts = [engine.mode, f"llama.cpp {engine.llama_cpp}", f"{engine.threads} threads", engine.cpu]
     return DOT.join([*parts, "safe mode"] if engine.safe_mode else parts)
 

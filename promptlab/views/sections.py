@@ -36,6 +36,7 @@ from promptlab.views.comparison import (
     pairs_notes,
     splits_grid,
     unscored_notes,
+    variants_lines,
 )
 from promptlab.views.table import GAP, LEAST_LAST, Grid, as_rich, as_text
 
@@ -217,6 +218,7 @@ def _columns(comparison: Comparison, keys: Sequence[str], layout: Layout) -> Sec
     if all(each.pass_rate is None for each in comparison.summaries):
         notes = ["Nothing was scored."]
     notes += unscored_notes(comparison)
+    notes += variants_lines(comparison)
     if "SECONDS" in found.headers:
         notes.append("TOKENS and SECONDS are those of an answer, on average.")
     return Section(headline(comparison), (found,), tuple(notes))

@@ -353,3 +353,12 @@ def test_of_two_columns_that_do_the_same_it_cannot_be_told_which_is_better(
         found = done(prepare(lab, replace(asked, log=False, recall="nothing")))
         decisions.append(found.pairs[0].decision)
     assert decisions.count("cannot tell") >= 95
+
+
+def test_it_says_which_models_are_the_same_weights(lab: Lab, seeds: Path, library: Path, engine: FakeEngine) -> None:
+    assert done(prepare(lab, request())).variants == ()
+    text = (library / "models.yaml").read_text()
+    same = lab.models["alpha"].sha256
+    more = f"  plain: {{license: x, sha256: {same}, chat_template: plain}}\n"
+    (library / "models.yaml").write_text(text.replace("  beta:\n", "  beta:\n    base: gamma\n") + more)
+    assert done(prepare(lab, request(models=("alpha", "beta", "plain")))).variants == (("alpha", "plain"),)

@@ -187,6 +187,23 @@ class Fast(FakeEngine):
         self._events.append(replace(ready, engine=replace(ready.engine, mode=model.mode, threads=model.threads or 1)))
 
 
+def test_the_cache_and_the_processor_are_as_they_were(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    (record,) = ran(lab)
+    assert record.engine is not None
+    layout = {**record.engine.layout, "kv_type": "q8_0", "kv_values": "f16", "gpu_layers": -1}
+    other = kept(lab, record, engine=replace(record.engine, layout=layout))
+    seen: list[Model] = []
+    load = lab.backend.load
+
+    def watched(model: Model, path: Path) -> None:
+        seen.append(model)
+        load(model, path)
+
+    monkeypatch.setattr(lab.backend, "load", watched)
+    again(lab, record, other)
+    assert [(model.kv_type, model.gpu_layers) for model in seen] == [(None, 0), ("q8_0", -1)]
+
+
 def test_in_the_mode_fast_a_difference_is_no_surprise(library: Path) -> None:
     engine = Fast()
     lab = Lab(library, lambda: engine)

@@ -40,6 +40,10 @@ def test_models_list_as_json(cli: Cli) -> None:
         "license": "apache-2.0",
         "default": True,
         "title": "The first",
+        "origin": "project",
+        "hides": False,
+        "trusted": None,
+        "server": None,
     }
     assert (gamma["present"], gamma["path"], gamma["bytes"]) == (False, None, 1234567)
 
@@ -259,7 +263,9 @@ def test_init_where_it_cannot(cli: Cli, library: Path) -> None:
 
 def test_paths_make_nothing(cli: Cli, library: Path) -> None:
     places = json.loads(cli("paths", "--json").out)
-    assert list(places) == ["library", "prompts", "models_yaml", "history", "model_store", "cache", "settings"]
+    assert list(places) == [
+        *("library", "prompts", "models_yaml", "your_models_yaml", "history", "model_store", "cache", "settings")
+    ]
     assert places["history"] == str(library / ".promptlab" / "lab.db")
     assert not (library / ".promptlab").exists()
     assert places["model_store"] in cli("paths").out

@@ -36,9 +36,9 @@ def test_a_table(cli: Cli, free: dict[str, int]) -> None:
     result = cli("models", "plan")
     assert result.code == 0
     head, alpha, beta = (" ".join(line.split()) for line in result.out.splitlines())
-    assert head == "MODEL WEIGHTS KV CACHE PREFIXES BESIDES TOTAL LEAST CONTEXT LOADED"
-    assert alpha == f"alpha {len(ALPHA)} B 4.3 GB 268.4 MB 157.3 MB 4.7 GB 4.5 GB 2,048 alone"
-    assert beta == f"beta {len(BETA)} B 33.6 MB 268.4 MB 157.3 MB 459.3 MB 158.3 MB 2,048 beside alpha"
+    assert head == "MODEL WEIGHTS KV CACHE PREFIXES BESIDES TOTAL LEAST CONTEXT AT ONCE EXPECTED LOADED"
+    assert alpha == f"alpha {len(ALPHA)} B 4.3 GB 268.4 MB 157.3 MB 4.7 GB 4.5 GB 2,048 1 4.4 GB alone"
+    assert beta == f"beta {len(BETA)} B 33.6 MB 268.4 MB 157.3 MB 459.3 MB 158.3 MB 2,048 32 120.5 MB beside alpha"
     assert result.err == "promptlab: 100.0 GB of memory are free, and 537 MB of that stay free\n"
 
 
@@ -55,6 +55,24 @@ def test_as_json(cli: Cli, free: dict[str, int]) -> None:
     assert (beta["fits"], beta["evicts"], beta["beside"], beta["problem"]) == (True, [], [], None)
 
 
+def test_so_many_at_once(cli: Cli, free: dict[str, int]) -> None:
+    plan = json.loads(cli("models", "plan", "-m", "beta", "--context", "512", "--sequences", "8", "--json").out)
+    (beta,) = plan["models"]
+    assert (beta["context"], beta["at_once"]) == (512, 32)
+    assert (beta["expected"]["sequences"], beta["expected"]["kv"]) == (8, 8 * 512 * 512)
+    expected = beta["expected"]
+    assert beta["expected_total"] == sum(expected[each] for each in ("weights", "kv", "compute", "worker"))
+    result = cli("models", "plan", "alpha", "beta", "--sequences", "8")
+    few = "promptlab: alpha: works on 1 of 8 at once in a cache of 4.3 GB; the others wait\n"
+    assert result.err.endswith(f"that stay free\n{few}")
+
+
+@pytest.mark.parametrize("option", [("--sequences", "0"), ("--sequences", "33"), ("--context", "1")])
+def test_so_many_as_never_are(cli: Cli, library: Path, option: tuple[str, str]) -> None:
+    result = cli("models", "plan", *option)
+    assert (result.code, result.err.count("\n")) == (2, 1)
+
+
 def test_one_that_must_wait(cli: Cli, free: dict[str, int]) -> None:
     free["bytes"] = RESERVE + 4_600_000_000
     plan = json.loads(cli("models", "plan", "alpha", "beta", "--json").out)
@@ -68,6 +86,7 @@ def test_one_that_does_not_fit(cli: Cli, free: dict[str, int]) -> None:
     assert result.code == 1
     lines = result.out.splitlines()
     assert lines[1].endswith("does not fit: 3.0 GB can be had")
+    assert " 0 " in lines[1]
     assert lines[2].endswith("alone")
     result = cli("models", "plan", "alpha", "--json")
     assert (result.code, json.loads(result.out)["models"][0]["room"]) == (1, 3 * GB)

@@ -31,6 +31,9 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         {"layout": {"wide": True}},
         {"layout": {"chunk": 64}},
         {"layout": {"slots": 8}},
+        {"kv_type": "q8_0"},
+        {"kv_type": "bf16"},
+        {"gpu_layers": -1},
         {"name": "other"},
     ],
 )
@@ -51,7 +54,9 @@ def test_so_it_does_on_file_machine_and_kernels(file: Path, monkeypatch: pytest.
     assert len(set(names)) == len(names)
 
 
-@pytest.mark.parametrize("changes", [{"context": 99}, {"layout": {"wide": False}}, {"options": {"top_k": 3}}])
+@pytest.mark.parametrize(
+    "changes", [{"context": 99}, {"layout": {"wide": False}}, {"options": {"top_k": 3}}, {"kv_type": "f16"}]
+)
 def test_on_the_rest_it_does_not(file: Path, changes: dict[str, Any]) -> None:
     assert loading_name(replace(MODEL, **changes), file, safe_mode=False) == loading_name(MODEL, file, safe_mode=False)
 

@@ -121,6 +121,16 @@ def test_fewer_threads_only_where_they_are_clearly_quicker(slower: float, thread
     assert 1 not in terms(3, exact=True, threads=None, layout={}).threads
 
 
+def test_a_quantised_cache_has_flash_attention_unless_that_is_excluded() -> None:
+    def flash(kv_type: str | None, *, exact: bool = False, **layout: bool) -> tuple[bool, ...]:
+        return terms(2, exact=exact, threads=None, layout=layout, kv_type=kv_type).flash_attention
+
+    assert flash("q8_0") == (True,)
+    assert flash("q8_0", flash_attention=False) == (False,)
+    assert flash("q8_0", exact=True) == (False,)
+    assert flash("bf16") == flash(None) == (False, True)
+
+
 @pytest.mark.parametrize("name", ["flash_attention", "kv_unified"])
 def test_what_answers_may_depend_on_where_it_is_quicker_but_never_in_exact_mode(name: str) -> None:
     def cost(tokens: int, now: Tuning) -> float:

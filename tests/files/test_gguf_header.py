@@ -13,9 +13,9 @@ from tests.files.ggufkit import STRING, U32, gguf, text, typed
 BASE = [("general.architecture", typed(STRING, "llama")), ("llama.block_count", typed(U32, 2))]
 
 
-def tensor(name: str, *dimensions: int) -> bytes:
+def tensor(name: str, *dimensions: int, kind: int = 0) -> bytes:
     sizes = b"".join(struct.pack("<Q", size) for size in dimensions)
-    return text(name) + struct.pack("<I", len(dimensions)) + sizes + struct.pack("<IQ", 0, 0)
+    return text(name) + struct.pack("<I", len(dimensions)) + sizes + struct.pack("<IQ", kind, 0)
 
 
 def model_with(pairs: list[tuple[str, bytes]], tensors: list[bytes], claimed: int | None = None) -> bytes:
@@ -47,10 +47,18 @@ def test_everything_that_people_want_to_know(tmp_path: Path) -> None:
     assert header.shape == read_shape(path)
 
 
+def test_the_types_of_its_tensors(tmp_path: Path) -> None:
+    kinds = [0, 8, 8, 14, 8, 0, 999]
+    header = read_header(write(tmp_path, model_with([], [tensor(f"t{i}", 9, kind=k) for i, k in enumerate(kinds)])))
+    assert header.tensors == (("Q8_0", 3), ("F32", 2), ("Q6_K", 1), ("type 999", 1))
+    assert header.tensor_types == "Q8_0 (3 tensors), F32 (2), Q6_K (1), type 999 (1)"
+    assert (header.parameters, header.largest) == (63, 9)
+
+
 def test_a_file_may_say_nothing(tmp_path: Path) -> None:
     header = read_header(write(tmp_path, model_with([], [])))
     assert (header.name, header.license, header.quantization, header.tokenizer, header.chat_template) == ("",) * 5
-    assert header.parameters == 0
+    assert (header.parameters, header.tensors, header.tensor_types) == (0, (), "")
 
 
 def test_an_unknown_quantization_is_told_by_its_number(tmp_path: Path) -> None:
@@ -74,6 +82,7 @@ def test_long_texts_are_cut_and_what_follows_is_read(tmp_path: Path) -> None:
         (model_with([], [tensor("a", 3)], claimed=2), "it ends in the middle of its metadata"),
         (model_with([], [tensor("a", *[2] * 9)]), "its tensor a has 9 dimensions"),
         (model_with([], [tensor("a", 1 << 40, 1 << 40)]), "it claims 1.2e+24 parameters"),
+        (model_with([], [tensor("a", kind=i) for i in range(100)]), "its tensors are of more than 64 types"),
         (model_with([("general.file_type", typed(STRING, "x"))], [])[:60], "it ends in the middle"),
         (b"<html>", "it is a web page"),
     ],

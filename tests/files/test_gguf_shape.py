@@ -73,6 +73,7 @@ def test_a_model(path: Path) -> None:
         value_length=16,
         sliding_window=512,
         vocabulary=3,
+        heads=8,
     )
 
 

@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import ssl
-import struct
-import subprocess
 import threading
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -20,94 +15,7 @@ from promptlab.files import https
 from promptlab.files.paths import cache_dir
 from promptlab.files.pull import Progress, pull
 from promptlab.files.sources import Address, parse_source
-
-DATA = struct.pack("<4sIQQ", b"GGUF", 3, 1, 1) + os.urandom(300_000)
-HASH = hashlib.sha256(DATA).hexdigest()
-Behave = Callable[["Handler"], None]
-
-
-class Handler(BaseHTTPRequestHandler):
-    """Does what the test says."""
-
-    protocol_version = "HTTP/1.1"
-    server: Server
-
-    def do_GET(self) -> None:
-        self.server.asked.append((self.path, self.headers.get("Range"), dict(self.headers)))
-        self.close_connection = True
-        self.server.behave(self)
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
-
-    def answer(self, data: bytes, status: int = 200, length: int | None = None, **headers: str) -> None:
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(data) if length is None else length))
-        for name, value in headers.items():
-            self.send_header(name.replace("_", "-"), value)
-        self.end_headers()
-        self.wfile.write(data)
-
-    def serve(self, data: bytes = DATA, *, most: int | None = None, etag: str = '"1"') -> None:
-        """Serve a file as a good server does; but of each answer only so many bytes."""
-        wanted = self.headers.get("Range")
-        start = int(wanted[6:-1]) if wanted and self.headers.get("If-Range") == etag else 0
-        rest = data[start:]
-        headers = {"ETag": etag}
-        if start:
-            headers["Content_Range"] = f"bytes {start}-{len(data) - 1}/{len(data)}"
-        self.answer(rest[:most], 206 if start else 200, len(rest), **headers)
-
-
-class Server(ThreadingHTTPServer):
-    """On loopback, with a certificate of its own."""
-
-    def __init__(self, certificate: Path) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate)
-        self.socket = context.wrap_socket(self.socket, server_side=True)
-        self.behave: Behave = Handler.serve
-        self.asked: list[tuple[str, str | None, dict[str, str]]] = []
-
-    def url(self, path: str = "model.gguf") -> str:
-        return f"https://localhost:{self.server_port}/{path}"
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """The client may break off: that is no news."""
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("tls") / "both.pem"
-    subject = ("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost")
-    made = (
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:prime256v1",
-        "-nodes",
-        "-days",
-        "2",
-    )
-    subprocess.run([*made, *subject, "-keyout", path, "-out", f"{path}.crt"], check=True, capture_output=True)
-    path.write_bytes(path.read_bytes() + Path(f"{path}.crt").read_bytes())
-    return path
-
-
-@pytest.fixture
-def server(certificate: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    monkeypatch.setenv("SSL_CERT_FILE", f"{certificate}.crt")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setenv("NO_PROXY", "localhost")
-    monkeypatch.setattr(https, "PAUSE_S", 0.0)
-    with Server(certificate) as made:
-        threading.Thread(target=made.serve_forever, args=(0.01,), daemon=True).start()
-        yield made
-        made.shutdown()
+from tests.webkit import DATA, HASH, Behave, Handler, Server, running
 
 
 def quiet(done: int, total: int | None) -> None:
@@ -116,9 +24,12 @@ def quiet(done: int, total: int | None) -> None:
 
 def fetch(server: Server, folder: Path, *, size: int | None = None, headers: dict[str, str] | None = None) -> bytes:
     target = folder / "got"
-    https.download(server.url(), target, quiet, size=size, headers=headers)
+    sha256 = https.download(server.url(), target, quiet, size=size, headers=headers)
     assert [path.name for path in folder.glob("got*")] == ["got"]
-    return target.read_bytes()
+    data = target.read_bytes()
+    assert sha256 == hashlib.sha256(data).hexdigest()
+    target.unlink()
+    return data
 
 
 def test_a_model_is_pulled_and_the_next_pull_asks_nobody(server: Server, tmp_path: Path) -> None:
@@ -148,7 +59,7 @@ def test_a_connection_that_breaks_is_gone_on_from_where_it_was(server: Server, t
 def test_what_has_come_is_kept_for_the_next_pull(server: Server, tmp_path: Path) -> None:
     server.behave = lambda ask: ask.serve(most=0 if len(server.asked) > 1 else 100_000)
     model = Model("m", HASH, (server.url(),))
-    with pytest.raises(PullError, match="broke off after 100,000 of 300,024 bytes; what has come so far is kept"):
+    with pytest.raises(PullError, match=r"broke off after 100,000 of [0-9,]+ bytes; what has come so far is kept"):
         pull(model, library=tmp_path, progress=lambda _: None)
     assert not list((cache_dir() / "models").glob("*"))
     server.asked.clear()
@@ -202,12 +113,18 @@ def test_a_server_that_cannot_go_on_is_asked_anew_and_not_for_ever(
     [
         (lambda ask: ask.answer(b"no", 404), None, "answers 404 Not Found"),
         (lambda ask: ask.answer(b"no", 401), None, "answers 401 Unauthorized"),
-        (lambda ask: ask.answer(b"no", 503), None, "answers 503 Service Unavailable; what has come so far is kept"),
-        (Handler.serve, 5, "the file has 300,024 bytes, and models.yaml says 5"),
+        (lambda ask: ask.answer(b"no", 403), None, "answers 403 Forbidden"),
+        (lambda ask: ask.answer(b"no", 416), None, "answers 416 Requested Range Not Satisfiable"),
+        (lambda ask: ask.answer(b"no", 429), None, "answers 429 Too Many Requests"),
+        (lambda ask: ask.answer(b"no", 503), None, "answers 503 Service Unavailable"),
+        (Handler.serve, 5, "bytes, but should have 5"),
         (lambda ask: ask.answer(b"", 302, Location="http://localhost/x"), None, "leads to an address without https"),
         (lambda ask: ask.answer(b"", 302, Location="file:///etc/passwd"), None, "or to an address without https"),
         (lambda ask: ask.answer(b"", 302, Location=ask.path), None, "leads in a circle"),
         (lambda ask: ask.answer(DATA, 200, 10**14), None, "bytes are needed, but only"),
+        (lambda ask: ask.answer(b"", 302, Location="https://[::1"), None, "leads to something that is no address"),
+        (lambda ask: ask.answer(b"", 302, Location=f"https://{'a' * 70}/"), None, "leads to something that is no"),
+        (lambda ask: ask.answer(b"", 302), None, "leads in a circle, or to an address without https"),
         (lambda ask: ask.wfile.write(b"no http at all\r\n\r\n"), None, "no connection to localhost"),
     ],
 )
@@ -245,18 +162,54 @@ def test_wrong_bytes_are_deleted_and_another_source_is_tried(server: Server, tmp
     assert pull(Model("m", HASH, (bad, good)), library=tmp_path, progress=lambda _: None).read_bytes() == DATA
 
 
-def test_a_redirect_is_followed_without_what_was_meant_for_the_first_address(server: Server, tmp_path: Path) -> None:
+@pytest.mark.parametrize("same", [True, False])
+def test_what_is_meant_for_a_server_is_told_to_no_other(
+    server: Server, certificate: Path, tmp_path: Path, same: bool
+) -> None:
+    other = server if same else Server(certificate)
+
     def behave(ask: Handler) -> None:
         if ask.path == "/model.gguf":
-            ask.answer(b"", 302, Location=server.url("elsewhere"))
+            ask.answer(b"", 302, Location=other.url("elsewhere"))
         else:
             ask.serve()
 
     server.behave = behave
-    assert fetch(server, tmp_path, headers={"Authorization": "Bearer secret"}) == DATA
-    (_, _, first), (_, _, second) = server.asked
+    with nullcontext() if same else running(other):
+        assert fetch(server, tmp_path, headers={"Authorization": "Bearer secret"}) == DATA
+    (_, _, first), (_, _, second) = server.asked + ([] if same else other.asked)
     assert first["Authorization"] == "Bearer secret"
-    assert "Authorization" not in second
+    assert ("Authorization" in second) == same
+
+
+def test_a_redirect_does_not_lead_from_https_to_this_machine_without(server: Server, tmp_path: Path) -> None:
+    plain = Server(None)
+    server.behave = lambda ask: ask.answer(b"", 302, Location=plain.url())
+    with running(plain), pytest.raises(PullError, match="leads to an address without https"):
+        fetch(server, tmp_path)
+    assert plain.asked == []
+
+
+def test_without_https_only_this_machine_is_asked(tmp_path: Path) -> None:
+    for host in ("example.org", "127.0.0.1.example.org", "localhost@example.org", "[::1", "1.2.3.4"):
+        with pytest.raises(PullError, match="would be asked without https"):
+            https.download(f"http://{host}/x", tmp_path / "got", quiet)
+    plain = Server(None)
+    plain.behave = lambda ask: ask.answer(b"", 302, Location="http://example.org/x")
+    with running(plain), pytest.raises(PullError, match="leads to an address without https"):
+        fetch(plain, tmp_path)
+    assert https.may_be_asked("http://[::1]:80/x")
+
+
+def test_a_pull_that_was_stopped_at_its_very_end_asks_nobody_again(server: Server, tmp_path: Path) -> None:
+    def stop(done: int, total: int | None) -> None:
+        if done == total:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        https.download(server.url(), tmp_path / "got", stop)
+    assert fetch(server, tmp_path) == DATA
+    assert len(server.asked) == 1
 
 
 def test_a_certificate_that_nobody_trusts_is_refused(

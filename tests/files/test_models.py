@@ -124,7 +124,8 @@ def test_every_problem_at_once_and_in_its_place(tmp_path: Path) -> None:
         "models.yaml:11:23: 'narrow' is not a key here; there are wide, flash_attention, kv_unified, chunk, slots",
         "models.yaml:12:5: default should be a valid boolean",
         "models.yaml:13:5: 'colour' is not a key here; there are license, title, sha256, sources, bytes, context, "
-        "options, chat_template, threads, mode, layout, default, tags, base, gpu_layers, kv_type, server, model",
+        "options, chat_template, threads, mode, layout, default, tags, base, base_sha256, gpu_layers, kv_type, server, "
+        "model",
         "models.yaml:15:9: 'ftp://host/x' is not a source; there are paths, pypi://, hf:// and https://",
         "models.yaml:16:25: 'pypi://a/b' is not of the form pypi://PACKAGE==VERSION/FILE-IN-WHEEL",
         "models.yaml:17:9: parts is missing",

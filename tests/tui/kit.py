@@ -16,6 +16,7 @@ from textual.widget import Widget
 
 from promptlab.app.lab import Labs
 from promptlab.core.events import EngineEvent
+from promptlab.engine.backend import Backend
 from promptlab.engine.fake import Answer, FakeEngine
 from promptlab.tui.app import Playground
 from promptlab.tui.widgets.column import Column
@@ -111,7 +112,7 @@ class Player:
 
 
 @asynccontextmanager
-async def playing(library: Path, engine: FakeEngine, size: tuple[int, int] = (120, 40)) -> AsyncIterator[Player]:
+async def playing(library: Path, engine: Backend, size: tuple[int, int] = (120, 40)) -> AsyncIterator[Player]:
     """The app over a library, once it has looked around in it."""
     app = Playground(partial(Labs, library, lambda: engine))
     async with app.run_test(size=size, notifications=True) as pilot:

@@ -17,6 +17,7 @@ from promptlab.tui.screens.history import HistoryScreen
 from promptlab.tui.screens.models import ModelsScreen
 from promptlab.tui.screens.play import PlayScreen
 from promptlab.tui.screens.play_ask import MAX_SAMPLES
+from promptlab.tui.widgets.bars import Tab
 from promptlab.tui.widgets.form import Form
 from promptlab.tui.widgets.models import ModelList
 from promptlab.tui.widgets.prompts import PromptList
@@ -84,6 +85,29 @@ def test_the_palette_holds_every_command(library: Path, engine: FakeEngine) -> N
             await player.until(lambda: "Show or hide" in player.text())
             await player.press("enter", "enter")
             await player.until(lambda: not player.play.sidebar)
+
+    asyncio.run(go())
+
+
+def test_the_palette_goes_to_other_screens(library: Path, engine: FakeEngine) -> None:
+    async def go() -> None:
+        async with playing(library, engine) as player:
+            await player.press("ctrl+p")
+            await player.type("Go to the history")
+            await player.until(lambda: "Search what was run" in player.text())
+            await player.press("enter", "enter")
+            await player.until(lambda: player.app.current_mode == "history")
+
+    asyncio.run(go())
+
+
+def test_names_in_the_title_can_be_clicked(library: Path, engine: FakeEngine) -> None:
+    async def go() -> None:
+        async with playing(library, engine) as player:
+            for mode in ("batch", "history", "models", "play"):
+                (tab,) = (each for each in player.top().query(Tab) if each.name == f"screen.{mode}")
+                await player.pilot.click(tab)
+                assert player.app.current_mode == mode
 
     asyncio.run(go())
 

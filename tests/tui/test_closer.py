@@ -17,6 +17,7 @@ from promptlab.engine.fake import FakeEngine
 from promptlab.files.paths import model_file
 from promptlab.tui.screens.closer import CloserScreen
 from promptlab.tui.screens.closer_turn import TurnScreen
+from promptlab.tui.widgets.bars import Tab
 from promptlab.tui.widgets.closer_panes import Alternatives, TokensPane
 from promptlab.tui.widgets.field import Area
 from promptlab.tui.widgets.tokenmap import Mark, TokenMap
@@ -223,6 +224,19 @@ def test_what_the_model_saw(library: Path) -> None:
     asyncio.run(go())
 
 
+def test_views_can_be_clicked(library: Path) -> None:
+    async def go() -> None:
+        async with answered(library, FakeEngine(answer)) as player:
+            await player.press("t")
+            for view in ("difference", "saw", "agreement", "tokens"):
+                tabs = {tab.name: tab for tab in player.top().query_one("#views").query(Tab)}
+                await player.pilot.click(tabs[f"closer.{view}"])
+                assert closer(player).view == view
+                assert [name for name, tab in tabs.items() if tab.has_class("-here")] == [f"closer.{view}"]
+
+    asyncio.run(go())
+
+
 def test_agreement_of_all_columns(library: Path) -> None:
     says = {"alpha": "Yes.", "beta": "yes"}
 
@@ -250,7 +264,7 @@ def test_the_next_turn(library: Path) -> None:
         async with answered(library, FakeEngine(answer)) as player:
             await player.press("n")
             assert isinstance(player.top(), TurnScreen)
-            await seen(player, "Next turn for alpha", "four five", "ctrl+t asks all 2 columns")
+            await seen(player, "Next turn for alpha", "four five", "ctrl+t or f9 asks all 2 columns")
             await player.press("ctrl+r")
             await seen(player, "Type something first")
             await player.press("escape")

@@ -404,7 +404,7 @@ def test_two_ticked_runs_are_compared(some: Path, engine: FakeEngine) -> None:
         async with looking(some, engine) as here:
             here.runs.focus()
             await here.player.press("c")
-            await here.says("Tick two runs with the space bar")
+            await here.says("Tick two runs with space; then c compares them.")
             await here.player.press("down", "space", "down", "space", "c")
             await here.player.until(lambda: isinstance(here.player.top(), CloserScreen), "the comparison")
 

@@ -25,4 +25,4 @@ def test_its_example_is_right() -> None:
     (example,) = re.findall(r"```yaml\n(.*?)```", (DOCS / "keys.md").read_text(), re.DOTALL)
     settings = read_settings(example, file="keys.md", keyboard=keyboard(), themes=(DARK.name, LIGHT.name))
     assert settings.theme == LIGHT.name
-    assert settings.keys["run"] == "f9"
+    assert settings.keys["run"] == "f12"

@@ -13,7 +13,7 @@ _keep = partial(Command, scope="play", topic="Keep an answer", footer=False)
 COMMANDS: tuple[Command, ...] = (
     _ask(
         "ask.options",
-        "ctrl+t",
+        "ctrl+t,f9",
         "options",
         "Options",
         "Set temperature, seed, samples, mode and more; once more folds them.",

@@ -71,7 +71,7 @@ class BatchScreen(BatchAnswers):
         setup.models.tick(play.query_one(ModelList).ticked)
         self.watch(self.app, "survey", self._surveyed)
         self.watch_page("setup")
-        self._tell()
+        self.watch(self.app, "keys", self._tell)
 
     # --- what the lab says -------------------------------------------------------------------------------------------
 
@@ -97,7 +97,8 @@ class BatchScreen(BatchAnswers):
 
     def _tell(self) -> None:
         errors = sum(self.matrix.errors) if self.matrix else 0
-        self.query_one("#batch-progress", Static).update(progress(self.phase, self.paced, errors, self.took))
+        line = progress(self.phase, self.paced, errors, self.took, program(self).keys)
+        self.query_one("#batch-progress", Static).update(line)
 
     # --- pages -------------------------------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from textual.screen import Screen
 from promptlab.core.pace import duration
 from promptlab.tui.batch_words import Phase
 from promptlab.tui.desk import Desk, Task
-from promptlab.tui.program import program
+from promptlab.tui.program import key_of, program
 from promptlab.tui.widgets.setup import Draft
 
 if TYPE_CHECKING:
@@ -175,7 +175,7 @@ class BatchState(Screen[None]):
     def _announce(self) -> None:
         """Say so where another screen is shown."""
         if self.app.screen is not self and self.paced is not None:
-            self.app.notify(f"The batch is done {self.took}: f3 shows it.", markup=False)
+            self.app.notify(f"The batch is done {self.took}: {key_of(self, 'screen.batch')} shows it.", markup=False)
 
     def watch_phase(self) -> None:
         """Say so in the title of every screen."""

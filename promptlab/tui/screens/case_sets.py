@@ -15,6 +15,7 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from promptlab.tui import show
+from promptlab.tui.program import key_of
 
 if TYPE_CHECKING:
     from promptlab.app.stepping import Offer
@@ -61,7 +62,14 @@ class CaseSetScreen(ModalScreen[str | None]):
             if offers or none:
                 yield OptionList(*none, *offers)
             else:
-                yield Static(_NOTHING)
+                yield Static(self._nothing)
+
+    @property
+    def _nothing(self) -> Content:
+        """How the first case comes about."""
+        pane, keep = key_of(self, "pane.next"), key_of(self, "ask.keep.case")
+        how = Content(f"Run the prompt, go to an answer ({pane}), and press {keep}: that makes the first.")
+        return show.lines([Content("There is no case file in seeds/ yet."), Content(""), how])
 
     @on(OptionList.OptionSelected)
     def _selected(self, event: OptionList.OptionSelected) -> None:
@@ -75,15 +83,6 @@ class CaseSetScreen(ModalScreen[str | None]):
             self.notify(show.line(offer.problem).plain, severity="error", markup=False)
         else:
             self.dismiss(offer.file)
-
-
-_NOTHING = show.lines(
-    [
-        Content("There is no case file in seeds/ yet."),
-        Content(""),
-        Content("Run the prompt, go to an answer (f6), and press s: that makes the first."),
-    ]
-)
 
 
 def _label(offer: Offer) -> Content:

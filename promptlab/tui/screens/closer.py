@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from textual import on
 from textual.app import ComposeResult
+from textual.containers import Horizontal
 from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import ContentSwitcher, Footer, Static
@@ -16,10 +17,10 @@ from promptlab.core.record import Record
 from promptlab.core.subject import Agreement, Difference, Subject, agreement, difference, of_cell, of_record
 from promptlab.core.tokens import Pieces, begun
 from promptlab.tui import closely, show
-from promptlab.tui.bindings import bindings
+from promptlab.tui.bindings import bindings, of
 from promptlab.tui.desk import Task
-from promptlab.tui.program import program
-from promptlab.tui.widgets.bars import TitleBar
+from promptlab.tui.program import key_of, program
+from promptlab.tui.widgets.bars import Tab, TitleBar
 from promptlab.tui.widgets.closer_panes import AgreementPane, DifferencePane, SawPane, TokensPane
 from promptlab.tui.widgets.transcript import Paragraph
 
@@ -30,12 +31,6 @@ if TYPE_CHECKING:
     from promptlab.core.record import Cell, ModelRef, Step
 
 View = Literal["tokens", "difference", "saw", "agreement"]
-_TITLES: Mapping[View, str] = {
-    "tokens": "t Tokens",
-    "difference": "d Difference",
-    "saw": "w What it saw",
-    "agreement": "a Agreement",
-}
 
 
 class CloserScreen(Screen[None]):
@@ -69,7 +64,10 @@ class CloserScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         """The views, one at a time."""
         yield TitleBar()
-        yield Static(id="views")
+        with Horizontal(id="views"):
+            for command in of("closer"):
+                if command.action.startswith("view("):
+                    yield Tab(command, f"{key_of(self, command.id)} {command.name}")
         yield Static(id="which")
         with ContentSwitcher(id="closer", initial=self.view):
             yield TokensPane(id="tokens")
@@ -131,7 +129,8 @@ class CloserScreen(Screen[None]):
         switcher = self.query_one(ContentSwitcher)
         moved = switcher.current != self.view or self.focused is None
         switcher.current = self.view
-        self.query_one("#views", Static).update(_tabs(self.view))
+        for tab in self.query("#views > Tab"):
+            tab.set_class(tab.name == f"closer.{self.view}", "-here")
         self.query_one("#which", Static).update(self._which())
         match self.view:
             case "tokens":
@@ -171,7 +170,9 @@ class CloserScreen(Screen[None]):
         pane = self.query_one(TokensPane)
         step = self.subject.steps[self.step] if self.subject.steps else None
         if step is None or not step.tokens:
-            pane.say(Content.styled("There is no token to look at.", show.DIM))
+            away = step is not None and self.subject.engine is not None and self.subject.engine.server is not None
+            why = "Its server did not tell which tokens this is." if away else "There is no token to look at."
+            pane.say(Content.styled(why, show.DIM))
             return
         match self._wanted(self.subject):
             case Pieces() as pieces:
@@ -254,12 +255,6 @@ class CloserScreen(Screen[None]):
                 app.notify(lost, markup=False)
             self.dismiss()
             app.switch_mode("play")
-
-
-def _tabs(view: View) -> Content:
-    """All views, and the one that is shown."""
-    parts = [(f" {title} ", "bold reverse" if name == view else show.DIM) for name, title in _TITLES.items()]
-    return Content(" ").join(Content.styled(*part) for part in parts)
 
 
 def _lost(record: Record, step: int) -> str:

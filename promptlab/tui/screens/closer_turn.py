@@ -36,7 +36,7 @@ class TurnScreen(ModalScreen[Turn | None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+r", "say(False)", "Ask", priority=True, id="turn.say"),
-        Binding("ctrl+t", "say(True)", "Ask all", priority=True, id="turn.say.everywhere"),
+        Binding("ctrl+t,f9", "say(True)", "Ask all", priority=True, id="turn.say.everywhere"),
         Binding("escape", "dismiss(None)", "Close", id="turn.close"),
     ]
 
@@ -50,7 +50,7 @@ class TurnScreen(ModalScreen[Turn | None]):
         """What was said last, and the room to answer it."""
         with Vertical(id="turn") as pane:
             pane.border_title = Content.assemble("Next turn for ", show.line(self._record.model.name))
-            everywhere = f" · ctrl+t asks all {self._columns} columns" if self._columns > 1 else ""
+            everywhere = f" · ctrl+t or f9 asks all {self._columns} columns" if self._columns > 1 else ""
             pane.border_subtitle = Content(f"ctrl+r asks{everywhere} · esc closes")
             said = self._record.steps[-1].text
             seen = said if len(said) <= MAX_SEEN else f"…{said[-MAX_SEEN:]}"

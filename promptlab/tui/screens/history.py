@@ -23,7 +23,7 @@ from promptlab.tui.history_work import (
     reopen_runs,
     replay_runs,
 )
-from promptlab.tui.program import program
+from promptlab.tui.program import key_of, program
 from promptlab.tui.screens.dialogs import NameScreen, SureScreen
 from promptlab.tui.screens.history_state import HistoryState
 from promptlab.tui.widgets.field import Line
@@ -117,9 +117,9 @@ class HistoryScreen(HistoryState):
 
     def _play_is_free(self) -> bool:
         if program(self).play.running:
-            self.notify(
-                "A run goes on in the play screen (f2); there esc cancels it.", severity="warning", markup=False
-            )
+            there, cancel = key_of(self, "screen.play"), key_of(self, "cancel")
+            text = f"A run goes on in the play screen ({there}); there {cancel} cancels it."
+            self.notify(text, severity="warning", markup=False)
             return False
         return True
 
@@ -160,7 +160,8 @@ class HistoryScreen(HistoryState):
         """Show in what two ticked answers differ."""
         ids = self._chosen()
         if len(ids) != 2:
-            self.notify("Tick two runs with the space bar; then c compares them.", severity="warning", markup=False)
+            tick, compare = key_of(self, "history.tick"), key_of(self, "history.compare")
+            self.notify(f"Tick two runs with {tick}; then {compare} compares them.", severity="warning", markup=False)
             return
         self.desk.do(partial(reopen_runs, ids), done=self._compare, key="history open")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -14,8 +15,10 @@ from textual.screen import Screen
 from textual.widgets import Footer, Input, Static
 
 from promptlab.tui import show
+from promptlab.tui.bindings import shown_key
 from promptlab.tui.desk import Desk, Task
 from promptlab.tui.history_work import FIRST, find_more, find_runs, record_of
+from promptlab.tui.program import program
 from promptlab.tui.record_text import preview
 from promptlab.tui.widgets.bars import TitleBar
 from promptlab.tui.widgets.field import Line
@@ -195,23 +198,22 @@ class HistoryState(Screen[None]):
     def _draw(self) -> None:
         text = self.query_one("#run-text", Static)
         if self.record is None:
-            text.update(_advice(self.found))
+            text.update(_advice(self.found, program(self).keys))
         else:
             text.update(preview(self.record, self.details, self._verdicts.get(self.record.id)))
 
 
-def _advice(found: Found | None) -> Content:
-    """What stands where a run would be shown."""
+def _advice(found: Found | None, keys: Mapping[str, str]) -> Content:
+    """What stands where a run would be shown; `keys` are those that the user has set."""
     if found is None or found.ids:
         return Content("")
     if found.anything:
         return Content("No run is like that. All words must occur; of the last one, its beginning does.")
+    play, run = (shown_key("screen.play", keys), show.ACCENT), (shown_key("run", keys), show.ACCENT)
     lines = [
         Content.styled("Nothing has been run yet.", "bold"),
         Content(""),
-        Content.assemble(
-            "Every answer is kept here: go to the play screen (", ("f2", show.ACCENT), "), choose a prompt,"
-        ),
-        Content.assemble("and run it with ", ("ctrl+r", show.ACCENT), "."),
+        Content.assemble("Every answer is kept here: go to the play screen (", play, "), choose a prompt,"),
+        Content.assemble("and run it with ", run, "."),
     ]
     return show.lines(lines)

@@ -18,7 +18,7 @@ from textual.widgets import Input, Select, Static
 from promptlab.core.text import sanitize, sanitize_line
 from promptlab.tui.desk import Desk, Task
 from promptlab.tui.widgets.bars import Problems
-from promptlab.tui.widgets.field import Area, Line
+from promptlab.tui.widgets.field import CONTROLS, Area, Line
 
 if TYPE_CHECKING:
     from promptlab.app.keeping import Holds
@@ -36,27 +36,20 @@ _HOLDS = (
 class KeepCaseScreen(ModalScreen[str | None]):
     """Asks for the file, the id, and what is to hold; gives the file's path once the case is in it."""
 
-    DEFAULT_CSS = """
-    KeepCaseScreen {
+    DEFAULT_CSS = f"""
+    KeepCaseScreen {{
+        {CONTROLS}
         align: center middle;
         background: $background 60%;
-        & > VerticalScroll {
+        & > VerticalScroll {{
             width: 94%; max-width: 90; height: auto; max-height: 94%;
             border: round $accent; border-title-color: $text; border-subtitle-color: $text-muted; padding: 0 1;
-        }
-        & .label { height: 1; color: $text-muted; }
-        & Input, & TextArea, & Select {
-            background: $panel;
-            padding: 0 1;
-            margin-bottom: 1;
-            &:focus { background: $block-cursor-background; background-tint: $foreground 0%; }
-        }
-        & TextArea { height: auto; min-height: 2; max-height: 6; padding: 0; }
-        & Select { padding: 0; height: 1; }
-        & Select > SelectCurrent { background: transparent; padding: 0 1; }
-        & Select:focus > SelectCurrent { border: none; background-tint: $foreground 0%; }
-        & .-gone { display: none; }
-    }
+        }}
+        & .label {{ height: 1; color: $text-muted; }}
+        & Input, & TextArea, & Select {{ margin-bottom: 1; }}
+        & TextArea {{ height: auto; min-height: 2; max-height: 6; }}
+        & .-gone {{ display: none; }}
+    }}
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss(None)", "Close", id="keep.close"),

@@ -16,7 +16,7 @@ from promptlab.tui.bindings import bindings
 from promptlab.tui.desk import Desk
 from promptlab.tui.model_news import ModelNews
 from promptlab.tui.model_work import ModelWork
-from promptlab.tui.program import program
+from promptlab.tui.program import key_of, program
 from promptlab.tui.state import Survey
 from promptlab.tui.widgets.bars import Problems, TitleBar
 from promptlab.tui.widgets.model_details import ModelDetails
@@ -120,8 +120,11 @@ class ModelsScreen(Screen[None]):
         row = self.marked
         if row is None:
             return None
+        if row.server:
+            self._warn(f"{row.name} is on a server, and has no file here.")
+            return None
         if not row.present:
-            self._warn(f"{row.name} is not on disk. p pulls it.")
+            self._warn(f"{row.name} is not on disk. {key_of(self, 'models.pull')} pulls it.")
             return None
         return row.name
 
@@ -130,23 +133,25 @@ class ModelsScreen(Screen[None]):
         row = self.marked
         if row is None:
             return
-        missing = [each.name for each in self.rows if each.default and not each.present]
-        names = missing if row.present else [row.name]
+        missing = [each.name for each in self.rows if each.default and not each.present and not each.server]
+        names = missing if row.present or row.server else [row.name]
         if names:
             self._work.pull(names)
         else:
-            self._warn(f"{row.name} is on disk, and so is every default model.")
+            where = "is on a server, and" if row.server else "is on disk, and so is"
+            self._warn(f"{row.name} {where} every default model{' is on disk' if row.server else ''}.")
 
     def action_verify(self) -> None:
         """Hash the marked model's file."""
-        if (row := self.marked) is not None and not row.sha256:
+        if (row := self.marked) is not None and not row.sha256 and not row.server:
             self._warn(f"{row.name} has no hash in models.yaml to compare with.")
         elif name := self._on_disk():
             self._work.verify(name)
 
     def action_load(self) -> None:
         """Keep the marked model in memory."""
-        if name := self._on_disk():
+        row = self.marked
+        if name := row.name if row is not None and row.askable else self._on_disk():
             self._work.load(name)
 
     def action_unload(self) -> None:

@@ -13,7 +13,7 @@ from textual.widget import Widget
 from textual.widgets import Footer
 
 from promptlab.tui.bindings import bindings
-from promptlab.tui.program import program
+from promptlab.tui.program import key_of, program
 from promptlab.tui.screens.play_answers import AnswerActions
 from promptlab.tui.screens.play_ask import AskActions
 from promptlab.tui.screens.play_closer import CloserActions
@@ -25,6 +25,7 @@ from promptlab.tui.state import Survey
 from promptlab.tui.widgets.bars import Problems, TitleBar, Welcome
 from promptlab.tui.widgets.column import Column
 from promptlab.tui.widgets.columns import Columns
+from promptlab.tui.widgets.field import FieldPane
 from promptlab.tui.widgets.form import Form
 from promptlab.tui.widgets.models import ModelList
 from promptlab.tui.widgets.options import OptionsPane
@@ -77,7 +78,7 @@ class PlayScreen(PromptActions, AskActions, ModelActions, AnswerActions, CloserA
         self.survey = survey
         self.prompts = survey.prompts
         self.query_one(ModelList).rows = survey.models
-        self.query_one(OptionsPane).models = tuple(model for model in survey.models if model.present)
+        self.query_one(OptionsPane).models = tuple(model for model in survey.models if model.askable)
         self.reasons = survey.problems
         if not survey.prompts:
             self.chosen = None
@@ -87,8 +88,7 @@ class PlayScreen(PromptActions, AskActions, ModelActions, AnswerActions, CloserA
         if self.focused is None:
             self.query_one(PromptList).focus()
 
-    @on(Form.RunRequested)
-    @on(OptionsPane.RunRequested)
+    @on(FieldPane.RunRequested)
     def _run_requested(self) -> None:
         self.action_run()
 
@@ -109,11 +109,14 @@ class PlayScreen(PromptActions, AskActions, ModelActions, AnswerActions, CloserA
         if self.query_one(Form).prompt_name is None:
             return ("There is no prompt to run: choose one that can be read.",)
         if self.query_one(SourcePane).is_changed:
-            return ("The source has changes that are not saved: ctrl+s saves them, esc in the editor leaves it.",)
-        if not self.survey.on_disk:
-            return ("No model is on disk yet: p pulls the default ones, while no text field has the focus.",)
+            save = key_of(self, "prompts.save")
+            return (f"The source has changes that are not saved: {save} saves them, esc in the editor leaves it.",)
+        if not self.survey.askable:
+            pull = key_of(self, "play.pull")
+            return (f"No model is on disk yet: {pull} pulls the default ones, while no text field has the focus.",)
         if not self.query_one(ModelList).ticked:
-            return ("No model is ticked: go to the models (f6) and tick one with the space bar.",)
+            pane = key_of(self, "pane.next")
+            return (f"No model is ticked: go to the models ({pane}) and tick one with the space bar.",)
         return self.ask_obstacles()
 
     def action_cancel(self) -> None:
@@ -123,8 +126,7 @@ class PlayScreen(PromptActions, AskActions, ModelActions, AnswerActions, CloserA
         else:
             self.stop_fetching()
 
-    @on(Form.Left)
-    @on(OptionsPane.Left)
+    @on(FieldPane.Left)
     def _leave_fields(self) -> None:
         """Escape in a field: end what goes on; where nothing does, go to the answers, where letters are commands."""
         if self.running or self.fetching:
@@ -187,8 +189,7 @@ class PlayScreen(PromptActions, AskActions, ModelActions, AnswerActions, CloserA
 
 
 def _prepare(request: Request, cases: tuple[CaseSet, int] | None, lab: Lab) -> Run:
-    from promptlab.app.branch import TOP  # here because it is slow to import
-    from promptlab.app.run import prepare
+    from promptlab.app.run import TOP, prepare  # here because it is slow to import
     from promptlab.app.stepping import of_case
 
     if cases is not None:

@@ -10,7 +10,7 @@ from textual import on
 from promptlab.tui import show
 from promptlab.tui.asking import MAX_SAMPLES
 from promptlab.tui.desk import Desk, Task
-from promptlab.tui.program import program
+from promptlab.tui.program import key_of, program
 from promptlab.tui.screens.play_state import PlayState
 from promptlab.tui.widgets.column import Column
 from promptlab.tui.widgets.form import Form
@@ -109,7 +109,8 @@ class AskActions(PlayState):
         """Go to another case of the set."""
         prompt = self.query_one(Form).prompt_name
         if prompt is None or self.case_set is None:
-            self.notify("There is no case set in the form: k chooses one.", severity="warning", markup=False)
+            choose = key_of(self, "ask.cases")
+            self.notify(f"There is no case set in the form: {choose} chooses one.", severity="warning", markup=False)
             return
         cases, at = self.case_set
         self._fill(prompt, cases, (at + step) % len(cases.cases))
@@ -133,7 +134,8 @@ class AskActions(PlayState):
         column = next((each for each in self.query(Column) if each.has_focus_within), None)
         record = column.cell.record if column is not None and column.cell is not None else None
         if column is None:
-            self.notify("Go to the answer that you want to keep: f6.", severity="warning", markup=False)
+            pane = key_of(self, "pane.next")
+            self.notify(f"Go to the answer that you want to keep: {pane}.", severity="warning", markup=False)
         elif record is None or record.error is not None:
             self.notify("Only an answer that is finished can be kept.", severity="warning", markup=False)
             return None

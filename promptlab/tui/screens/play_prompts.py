@@ -13,7 +13,7 @@ from textual.reactive import var
 from promptlab.errors import PromptlabError
 from promptlab.tui import show
 from promptlab.tui.desk import Task
-from promptlab.tui.program import program
+from promptlab.tui.program import key_of, program
 from promptlab.tui.screens.play_state import PlayState
 from promptlab.tui.screens.unsaved import Choice, UnsavedScreen
 from promptlab.tui.screens.versions import VersionsScreen
@@ -170,7 +170,8 @@ class PromptActions(PlayState):
         if self.source is None:
             return
         if self.query_one(SourcePane).is_changed:
-            self.notify("Save what you typed first: ctrl+s.", severity="warning", markup=False)
+            save = key_of(self, "prompts.save")
+            self.notify(f"Save what you typed first: {save}.", severity="warning", markup=False)
             return
         self.desk.do(partial(_locate, self.source), done=self._opened, key="open")
 

@@ -11,7 +11,7 @@ from textual.reactive import var
 from textual.screen import Screen
 
 from promptlab.tui.desk import Desk, Task
-from promptlab.tui.program import program
+from promptlab.tui.program import key_of, program
 from promptlab.tui.state import PromptRow, Survey
 
 if TYPE_CHECKING:
@@ -57,7 +57,8 @@ class PlayState(Screen[None]):
         `prepare` is called in the lab's thread; what it raises is shown as reasons.
         """
         if self.running:
-            self.notify("One run at a time: esc cancels this one.", severity="warning", markup=False)
+            cancel = key_of(self, "cancel")
+            self.notify(f"One run at a time: {cancel} cancels this one.", severity="warning", markup=False)
             return False
         self.reasons = ()
         self.running = True
@@ -79,7 +80,7 @@ class PlayState(Screen[None]):
     def show_cells(self, cells: Sequence[Cell]) -> bool:
         """Show answers that are there already. False while a run goes on."""
         if self.running:
-            self.notify("A run goes on: esc cancels it.", severity="warning", markup=False)
+            self.notify(f"A run goes on: {key_of(self, 'cancel')} cancels it.", severity="warning", markup=False)
             return False
         self.cells = tuple(cells)
         self._answers_come()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 
 from textual.app import ComposeResult
@@ -11,10 +12,11 @@ from textual.reactive import var
 from textual.widgets import Static
 
 from promptlab.tui import show
-from promptlab.tui.bindings import of, shown_keys
+from promptlab.tui.bindings import of, shown_key, shown_keys
 from promptlab.tui.command import Command
 from promptlab.tui.describe_models import offer, progress, state, these
 from promptlab.tui.model_news import ModelNews
+from promptlab.tui.program import program
 from promptlab.tui.state import Survey
 
 WIDE = 100
@@ -22,16 +24,32 @@ WIDE = 100
 
 
 class Tab(Static):
-    """A screen to go to."""
+    """A screen or a view to go to: a click does what the key of a command does."""
 
-    def __init__(self, command: Command) -> None:
-        super().__init__(Content(command.label), classes="tab", name=command.id)
-        self.tooltip = Content(f"{shown_keys(command)}: {command.help}")
-        self._action = command.action
+    DEFAULT_CSS = """
+    Tab {
+        width: auto;
+        text-wrap: nowrap;
+        padding: 0 1;
+        color: $text-muted;
+        &:hover { background: $surface; }
+    }
+    """
+
+    def __init__(self, command: Command, label: str = "") -> None:
+        super().__init__(Content(label or command.label), name=command.id)
+        self._command = command
+
+    def on_mount(self) -> None:
+        """Follow the settings."""
+        self.watch(self.app, "keys", self._name_keys)
+
+    def _name_keys(self, keys: Mapping[str, str]) -> None:
+        self.tooltip = Content(f"{shown_keys(self._command, keys)}: {self._command.help}")
 
     async def on_click(self) -> None:
         """Go there."""
-        await self.app.run_action(self._action)
+        await program(self).perform(self._command, self.screen)
 
 
 class TitleBar(Horizontal):
@@ -43,7 +61,6 @@ class TitleBar(Horizontal):
         background: $panel;
         padding: 0 1;
         & > Static { width: auto; text-wrap: nowrap; }
-        & > .tab { padding: 0 1; color: $text-muted; &:hover { background: $surface; } }
         & > .-here { color: $text; text-style: bold underline; }
         & > .name { margin-right: 1; color: $text-accent; text-style: bold; }
         & > .where { width: 1fr; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
@@ -149,7 +166,7 @@ class Welcome(VerticalScroll):
 
     def watch_survey(self) -> None:
         """Advise."""
-        self.query_one("#advice", Static).update(advice(self.survey, self.news))
+        self.query_one("#advice", Static).update(advice(self.survey, self.news, program(self).keys))
 
     def watch_news(self, old: ModelNews, news: ModelNews) -> None:
         """Say how far the models have come."""
@@ -157,48 +174,51 @@ class Welcome(VerticalScroll):
             self.watch_survey()
 
 
-def advice(survey: Survey | None, news: ModelNews) -> Content:
-    """What a newcomer does next."""
+def advice(survey: Survey | None, news: ModelNews, keys: Mapping[str, str]) -> Content:
+    """What a newcomer does next; `keys` are those that the user has set."""
     if survey is None:
         return Content("")
     if not survey.prompts:
-        return _no_prompts(survey)
+        return _no_prompts(survey, keys)
     if news.doing is not None and news.doing.what == "pull":
-        return _pulling(survey, news)
-    if not survey.on_disk:
-        return _no_models(survey)
-    keys = [("enter", "go to the inputs"), ("ctrl+r", "run on every ticked model"), ("f1", "every key")]
-    return show.lines([_key(key, what) for key, what in keys])
+        return _pulling(survey, news, keys)
+    if not survey.askable:
+        return _no_models(survey, keys)
+    run, help = shown_key("run", keys), shown_key("help", keys)
+    return _keys([("enter", "go to the inputs"), (run, "run on every ticked model"), (help, "every key")])
 
 
-def _key(key: str, what: str) -> Content:
-    return Content.assemble((f"{key:>7}", show.ACCENT), f"  {what}")
+def _keys(rows: list[tuple[str, str]]) -> Content:
+    width = max(7, *(len(key) for key, _ in rows))
+    return show.lines([Content.assemble((f"{key:>{width}}", show.ACCENT), f"  {what}") for key, what in rows])
 
 
-def _no_prompts(survey: Survey) -> Content:
+def _no_prompts(survey: Survey, keys: Mapping[str, str]) -> Content:
     return show.lines(
         [
             Content.styled("There is no prompt here yet.", "bold"),
             Content(""),
-            Content.assemble("Leave with ctrl+q, and in a folder of your own type"),
+            Content(f"Leave with {shown_key('quit', keys)}, and in a folder of your own type"),
             Content.styled("  promptlab init", show.ACCENT),
             Content("which makes a library with prompts to begin with. Or write a file into"),
             show.line(f"  {show.path(survey.root)}/prompts/NAME.jinja", show.ACCENT),
-            Content("and press ctrl+l to look again."),
+            Content(f"and press {shown_key('reload', keys)} to look again."),
         ]
     )
 
 
-def _no_models(survey: Survey) -> Content:
+def _no_models(survey: Survey, keys: Mapping[str, str]) -> Content:
     if not survey.missing:
-        return show.lines([Content.styled("No models yet.", "bold"), Content(""), _key("f5", "choose one to pull")])
-    head = Content.assemble("No models yet: press ", ("p", f"bold {show.ACCENT}"), f" to pull {these(survey.missing)}")
+        go = _keys([(shown_key("screen.models", keys), "choose one to pull")])
+        return show.lines([Content.styled("No models yet.", "bold"), Content(""), go])
+    pull = (shown_key("play.pull", keys), f"bold {show.ACCENT}")
+    head = Content.assemble("No models yet: press ", pull, f" to pull {these(survey.missing)}")
     then = Content.styled("They are fetched once, checked by their hashes, and kept for every library.", show.DIM)
     offers = [Content("  ") + offer(row) for row in survey.missing]
     return show.lines([head.stylize("bold"), Content(""), *offers, Content(""), then])
 
 
-def _pulling(survey: Survey, news: ModelNews) -> Content:
+def _pulling(survey: Survey, news: ModelNews, keys: Mapping[str, str]) -> Content:
     doing = news.doing
     assert doing is not None
     rows = [row for row in survey.models if row.name in doing.names]
@@ -207,7 +227,8 @@ def _pulling(survey: Survey, news: ModelNews) -> Content:
         lines.append(show.join([offer(row), state(row, news)]))
         if row.name == doing.name:
             lines += [Content("  ") + line for line in progress(doing).split("\n")]
-    return show.lines([*lines, Content(""), _key("esc", "cancel; what has been fetched whole is kept")])
+    cancel = _keys([(shown_key("cancel", keys), "cancel; what has been fetched whole is kept")])
+    return show.lines([*lines, Content(""), cancel])
 
 
 def _holdings(survey: Survey, wide: bool) -> str:

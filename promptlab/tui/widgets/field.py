@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.text import Text
 from textual import events, on
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.document._edit import Edit
@@ -22,6 +23,42 @@ from promptlab.tui import fields, show
 
 if TYPE_CHECKING:
     from promptlab.core.prompt import Input as Declared
+
+
+CONTROLS = """
+    & Input, & TextArea, & Select, & Switch {
+        background: $panel;
+        padding: 0 1;
+        &:focus { background: $block-cursor-background; background-tint: $foreground 0%; }
+    }
+    & TextArea { padding: 0; }
+    & Switch, & Switch:focus { width: auto; height: 1; border: none; }
+    & Select { padding: 0; height: 1; }
+    & Select > SelectCurrent { background: transparent; padding: 0 1; }
+    & Select:focus > SelectCurrent { border: none; background-tint: $foreground 0%; }
+"""
+"""How controls look within whatever has this in its style: before its own rules, so that these can say otherwise."""
+
+
+class FieldPane(Widget):
+    """Holds fields. Escape leaves them, and enter in one of a single line asks for a run."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Leave", show=False)]
+
+    class Left(Message):
+        """Escape was pressed in a field."""
+
+    class RunRequested(Message):
+        """Enter was pressed in a field of a single line."""
+
+    def action_leave(self) -> None:
+        """Say that somebody wants to be elsewhere."""
+        self.post_message(self.Left())
+
+    @on(Input.Submitted)
+    def _submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.post_message(self.RunRequested())
 
 
 class Line(Input):
@@ -64,26 +101,18 @@ class Area(TextArea):
 class Field(Vertical):
     """Shows an input of a prompt, and knows what has been typed."""
 
-    DEFAULT_CSS = """
-    Field {
+    DEFAULT_CSS = f"""
+    Field {{
+        {CONTROLS}
         height: auto;
         margin-bottom: 1;
-        & > .label, & > .hint, & > .complaint { height: auto; }
-        & > .hint { color: $text-muted; }
-        & > .complaint { display: none; color: $text-error; }
-        &.-wrong > .complaint { display: block; }
-        & > Input, & > TextArea, & > Select, & > Switch {
-            background: $panel;
-            padding: 0 1;
-            &:focus { background: $block-cursor-background; background-tint: $foreground 0%; }
-        }
-        & > TextArea { height: auto; min-height: 3; max-height: 10; padding: 0; }
-        & > Switch, & > Switch:focus { width: auto; height: 1; border: none; }
-        & > Select { padding: 0; height: 1; }
-        & > Select > SelectCurrent { background: transparent; padding: 0 1; }
-        & > Select:focus > SelectCurrent { border: none; background-tint: $foreground 0%; }
-        &.-wrong > Input { background: $error 20%; }
-    }
+        & > .label, & > .hint, & > .complaint {{ height: auto; }}
+        & > .hint {{ color: $text-muted; }}
+        & > .complaint {{ display: none; color: $text-error; }}
+        &.-wrong > .complaint {{ display: block; }}
+        & > TextArea {{ height: auto; min-height: 3; max-height: 10; }}
+        &.-wrong > Input {{ background: $error 20%; }}
+    }}
     """
 
     def __init__(self, declared: Declared, draft: Any = None, held: fields.Held | None = None) -> None:

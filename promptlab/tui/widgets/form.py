@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
-from textual import on
-from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.message import Message
 from textual.reactive import var
-from textual.widgets import Input, Static
+from textual.widgets import Static
 
 from promptlab.tui import fields, show
 from promptlab.tui.fields import Held
+from promptlab.tui.program import key_of
 from promptlab.tui.state import PromptRow
-from promptlab.tui.widgets.field import Field
+from promptlab.tui.widgets.field import Field, FieldPane
 
 if TYPE_CHECKING:
     from promptlab.core.case import Case
@@ -39,7 +37,7 @@ class Filling:
     """What stood in the fields before the first case came."""
 
 
-class Form(VerticalScroll):
+class Form(VerticalScroll, FieldPane):
     """One field for each input. What was typed for a prompt is still there when one comes back to it."""
 
     DEFAULT_CSS = """
@@ -52,14 +50,6 @@ class Form(VerticalScroll):
 
     row: var[PromptRow | None] = var(None, init=False)
     """The prompt whose inputs are shown."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Leave", show=False)]
-
-    class Left(Message):
-        """Escape was pressed in a field."""
-
-    class RunRequested(Message):
-        """Enter was pressed in a single-line field."""
 
     def __init__(self, *, id: str | None = None) -> None:
         # The panes' frames take the focus only where there is nothing in them to take it.
@@ -186,22 +176,13 @@ class Form(VerticalScroll):
         if row.prompt is None:
             await self.mount(Static(show.line(row.problem, show.BAD)))
         elif not row.prompt.inputs:
-            await self.mount(Static(Content.styled("It takes none: ctrl+r runs it.", show.DIM)))
+            await self.mount(Static(Content.styled(f"It takes none: {key_of(self, 'run')} runs it.", show.DIM)))
         else:
             drafts = self._drafts.get(row.name, {})
             held = self._fillings[row.name].held if row.name in self._fillings else {}
             made = [Field(i, _fitting(i, drafts), held.get(i.name)) for i in row.prompt.inputs]
             await self.mount_all([Static(classes="note"), *made])
         self.scroll_home(animate=False)
-
-    def action_leave(self) -> None:
-        """Say that somebody wants to be elsewhere."""
-        self.post_message(self.Left())
-
-    @on(Input.Submitted)
-    def _submitted(self, event: Input.Submitted) -> None:
-        event.stop()
-        self.post_message(self.RunRequested())
 
 
 def _fitting(declared: Declared, drafts: Mapping[str, Any]) -> Any:

@@ -15,6 +15,7 @@ from textual.widgets import Static
 from promptlab.tui import show
 from promptlab.tui.describe_models import progress, reason, state
 from promptlab.tui.model_news import ModelNews
+from promptlab.tui.program import key_of
 
 if TYPE_CHECKING:
     from promptlab.app.model_details import Details, Header
@@ -113,7 +114,8 @@ class ModelDetails(VerticalScroll):
         folded = not self.whole and len(lines) > FOLDED
         unused = " (not used: the entry says plain)" if details.entry.chat_template else ""
         shown = lines[:FOLDED] if folded else lines
-        rest = [Content.styled(f"t shows all {len(lines):,} lines", show.ACCENT)] if folded else []
+        more = f"{key_of(self, 'models.template')} shows all {len(lines):,} lines"
+        rest = [Content.styled(more, show.ACCENT)] if folded else []
         return show.lines([_heading(f"Chat template{unused}"), *shown, *rest])
 
 
@@ -163,8 +165,9 @@ def _file_facts(details: Details) -> list[Fact]:
     return [
         ("name", header.name),
         ("architecture", f"{shape.architecture}, {shape.layers} layers of width {shape.embedding:,}"),
-        ("parameters", _count(header.parameters)),
+        ("parameters", _count(header.parameters) if header.parameters else ""),
         ("quantisation", header.quantization),
+        ("stored as", header.tensor_types),
         ("trained for", f"{shape.context:,} tokens" if shape.context else ""),
         ("tokenizer", _tokenizer(header)),
         ("needs", f"{show.size(details.least)} of memory at least" if details.least else ""),
@@ -176,17 +179,30 @@ def _entry_facts(details: Details) -> list[Fact]:
     entry = details.entry
     size = f"{show.size(entry.bytes)} ({entry.bytes:,} bytes)" if entry.bytes else ""
     return [
-        ("context", f"{entry.context:,} tokens"),
+        ("context", "" if entry.server else f"{entry.context:,} tokens"),
         ("license", _license(details)),
         ("size", size),
-        ("sha256", entry.sha256 or "not pinned, so it cannot be pulled"),
-        ("path", show.path(Path(entry.path)) if entry.path else "not on disk"),
-        *_sources(entry),
+        *(_server(entry) if entry.server else _weights(entry)),
         ("options", json.dumps(entry.options, ensure_ascii=False) if entry.options else ""),
         ("template", entry.chat_template or ""),
         ("threads", str(entry.threads or "")),
         ("tags", ", ".join(entry.tags)),
         ("default", "yes: asked unless others are named" if entry.default else ""),
+    ]
+
+
+def _server(entry: Entry) -> list[Fact]:
+    """Who has it instead."""
+    asked = entry.model or f"{entry.name}, or the only model that it has"
+    return [("server", entry.server or ""), ("asked for", asked), ("weights", "cannot be known: a server has them")]
+
+
+def _weights(entry: Entry) -> list[Fact]:
+    path = show.path(Path(entry.path)) if entry.path else "not on disk"
+    return [
+        ("sha256", entry.sha256 or "not pinned: `promptlab models pull --pin` writes it down"),
+        ("path", path),
+        *_sources(entry),
     ]
 
 

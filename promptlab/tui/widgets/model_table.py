@@ -38,7 +38,7 @@ class Heading:
 
 # In the order in which a narrow table gives them room; they stand in the order of _ORDER.
 _HEADINGS = (
-    Heading("MODEL", 20, lambda row, news: show.line(row.name, "bold" if row.present else "")),
+    Heading("MODEL", 20, lambda row, news: show.line(row.name, "bold" if row.askable else "")),
     Heading("STATE", 17, state),
     Heading("SIZE", 7, lambda row, news: Content(show.size(row.bytes) if row.bytes else ""), right=True),
     Heading("LICENSE", 12, lambda row, news: show.line(row.license)),

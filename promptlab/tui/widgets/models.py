@@ -16,6 +16,7 @@ from textual.widgets.option_list import Option
 from promptlab.tui import show
 from promptlab.tui.describe_models import memory, reason, state, these
 from promptlab.tui.model_news import ModelNews
+from promptlab.tui.program import key_of
 
 if TYPE_CHECKING:
     from promptlab.app.models import Entry
@@ -102,9 +103,9 @@ class ModelList(OptionList):
     def _tell(self) -> None:
         """What to do where there is nothing to ask; or else what memory there is."""
         wanted = [row for row in self.rows if row.default]
-        empty = not any(row.present for row in self.rows)
+        empty = not any(row.askable for row in self.rows)
         if empty and wanted and self.news.doing is None:
-            self.border_subtitle = Content.styled(f"p pulls {these(wanted)}", show.ACCENT)
+            self.border_subtitle = Content.styled(f"{key_of(self, 'play.pull')} pulls {these(wanted)}", show.ACCENT)
         else:
             self.border_subtitle = memory(self.news.holdings, 8)
 
@@ -112,21 +113,21 @@ class ModelList(OptionList):
     def _selected(self, event: OptionList.OptionSelected) -> None:
         event.stop()
         row = self.rows[event.option_index]
-        if not row.present:
+        if not row.askable:
             self.post_message(self.Absent(row))
             return
         self._ticked[row.name] = not self._is_ticked(row)
         self._relabel()
 
     def _is_ticked(self, row: Entry) -> bool:
-        return row.present and self._ticked.get(row.name, row.default or row.name in self.news.pulled)
+        return row.askable and self._ticked.get(row.name, row.default or row.name in self.news.pulled)
 
     def _label(self, row: Entry) -> Content:
-        title = show.line(row.title or row.name, "bold" if row.present else show.DIM)
-        box = Content("[ ] " if row.present else "    ")
+        title = show.line(row.title or row.name, "bold" if row.askable else show.DIM)
+        box = Content("[ ] " if row.askable else "    ")
         if self._is_ticked(row):
             box = Content.styled("[x] ", f"bold {show.ACCENT}")
-        facts = [show.size(row.bytes) if row.bytes else "", row.license, "" if row.sha256 else "unpinned"]
+        facts = [show.size(row.bytes) if row.bytes else "", row.license, "" if row.sha256 or row.server else "unpinned"]
         about = show.line("".join(f" · {fact}" for fact in facts if fact), show.DIM)
         why = reason(row, self.news)
         below = [Content("    ") + why] if why.plain else []

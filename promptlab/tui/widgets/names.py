@@ -12,6 +12,7 @@ from textual.reactive import var
 from textual.widget import Widget
 
 from promptlab.tui import show
+from promptlab.tui.program import key_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,8 @@ class Names(Widget):
     def render(self) -> Content:
         """As many names as fit."""
         width = self.content_size.width
-        note = Content.styled(f"{self.hidden} hidden: H shows all", show.DIM) if self.hidden else Content("")
+        hidden = f"{self.hidden} hidden: {key_of(self, 'answers.show')} shows all" if self.hidden else ""
+        note = Content.styled(hidden, show.DIM)
         room = width - (note.cell_length + 2 if note.plain else 0)
         tabs = [_tab(name) for name in self.names]
         first, last = window([tab.cell_length for tab in tabs], self._front, room)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from textual import events, on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.message import Message
@@ -18,8 +17,9 @@ from textual.widgets import Input, Select, Static
 
 from promptlab.tui import asking, show
 from promptlab.tui.asking import Asked
+from promptlab.tui.bindings import shown_key
 from promptlab.tui.state import PromptRow
-from promptlab.tui.widgets.field import Line
+from promptlab.tui.widgets.field import CONTROLS, FieldPane, Line
 
 if TYPE_CHECKING:
     from promptlab.app.models import Entry
@@ -31,31 +31,25 @@ _MODES = (("exact: nothing beside it matters", "exact"), ("fast: whatever is qui
 class Setting(Vertical):
     """One option: its name, its field, and what is wrong with what stands there."""
 
-    DEFAULT_CSS = """
-    Setting {
+    DEFAULT_CSS = f"""
+    Setting {{
+        {CONTROLS}
         height: auto;
-        & > Horizontal { height: 1; }
-        & .label { width: 15; color: $text-muted; }
-        & .complaint { display: none; height: auto; color: $text-error; padding-left: 2; }
-        &.-wrong .complaint { display: block; }
-        & Input, & Select {
-            width: 1fr;
-            background: $panel;
-            padding: 0 1;
-            &:focus { background: $block-cursor-background; background-tint: $foreground 0%; }
-        }
-        & Select { padding: 0; height: 1; }
-        & Select > SelectCurrent { background: transparent; padding: 0 1; }
-        & Select:focus > SelectCurrent { border: none; background-tint: $foreground 0%; }
-        &.-wrong Input { background: $error 20%; }
-    }
+        & > Horizontal {{ height: 1; }}
+        & .label {{ width: 15; color: $text-muted; }}
+        & .complaint {{ display: none; height: auto; color: $text-error; padding-left: 2; }}
+        &.-wrong .complaint {{ display: block; }}
+        & Input, & Select {{ width: 1fr; }}
+        &.-wrong Input {{ background: $error 20%; }}
+    }}
     """
 
-    def __init__(self, name: str, control: Widget, hint: str) -> None:
+    def __init__(self, name: str, control: Widget, hint: str = "") -> None:
         super().__init__()
         self.option = name
         self.control = control
-        self.control.tooltip = Content(hint) if hint else None
+        if hint:
+            self.control.tooltip = Content(hint)
 
     def compose(self) -> ComposeResult:
         """Side by side, and the complaint below."""
@@ -68,7 +62,7 @@ class Setting(Vertical):
         self.query_one(".complaint", Static).update(show.line(reason))
 
 
-class OptionsPane(Vertical):
+class OptionsPane(Vertical, FieldPane):
     """Shows what holds, and knows what has been set."""
 
     DEFAULT_CSS = """
@@ -101,18 +95,9 @@ class OptionsPane(Vertical):
             super().__init__()
             self.samples = samples
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Leave", show=False)]
-
-    class Left(Message):
-        """Escape was pressed in a field."""
-
-    class RunRequested(Message):
-        """Enter was pressed in a field."""
-
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.border_title = Content("Options")
-        self.border_subtitle = Content("ctrl+t folds")
         lines = {name: Line("", placeholder="") for name in asking.NAMES}
         self._settings = {name: Setting(name, line, asking.HINTS[name]) for name, line in lines.items()}
         self._lines = lines
@@ -135,8 +120,8 @@ class OptionsPane(Vertical):
         if self._made:
             return
         self._made = True
-        count = Setting("samples", self._samples, "How often each model is asked: f7 and f8 do the same.")
-        fields = [*self._settings.values(), count, Setting("mode", self._mode, "")]
+        count = Setting("samples", self._samples)
+        fields = [*self._settings.values(), count, Setting("mode", self._mode)]
         self.query_one(VerticalScroll).mount_all(fields)
 
     def put(self, options: Mapping[str, Any], mode: str | None) -> None:
@@ -188,6 +173,12 @@ class OptionsPane(Vertical):
     def on_mount(self) -> None:
         """Say what holds."""
         self._tell()
+        self.watch(self.app, "keys", self._name_keys)
+
+    def _name_keys(self, keys: Mapping[str, str]) -> None:
+        self.border_subtitle = Content(f"{shown_key('ask.options', keys)} folds")
+        fewer, more = shown_key("samples.fewer", keys), shown_key("samples.more", keys)
+        self._samples.tooltip = Content(f"How often each model is asked: {fewer} and {more} do the same.")
 
     def on_click(self, event: events.Click) -> None:
         """Unfold."""
@@ -207,15 +198,6 @@ class OptionsPane(Vertical):
     def _chosen(self, event: Select.Changed) -> None:
         event.stop()
         self._read()
-
-    def action_leave(self) -> None:
-        """Say that somebody wants to be elsewhere."""
-        self.post_message(self.Left())
-
-    @on(Input.Submitted)
-    def _submitted(self, event: Input.Submitted) -> None:
-        event.stop()
-        self.post_message(self.RunRequested())
 
     def _count(self, text: str) -> None:
         try:

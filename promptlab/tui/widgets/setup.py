@@ -13,11 +13,12 @@ from textual.widgets import Select, Static, Switch
 
 from promptlab.tui import show
 from promptlab.tui.widgets.bars import Problems
-from promptlab.tui.widgets.field import Line
+from promptlab.tui.widgets.field import CONTROLS, Line
 from promptlab.tui.widgets.ticks import Tick, TickList
 
 if TYPE_CHECKING:
     from promptlab.app.cases import CaseRow
+    from promptlab.app.models import Entry
     from promptlab.app.prompts import Logged
     from promptlab.tui.state import Survey
 
@@ -51,30 +52,21 @@ class Draft:
 class Setup(VerticalScroll):
     """Shows what can be compared, and knows what was chosen."""
 
-    DEFAULT_CSS = """
-    Setup {
-        & > .lists { height: 1fr; min-height: 7; & > TickList { width: 1fr; height: 1fr; padding: 0 1; } }
-        & > Grid {
+    DEFAULT_CSS = f"""
+    Setup {{
+        & > .lists {{ height: 1fr; min-height: 7; & > TickList {{ width: 1fr; height: 1fr; padding: 0 1; }} }}
+        & > Grid {{
+            {CONTROLS}
             height: auto;
             grid-size: 4;
             grid-columns: 1fr 2fr 2fr 2fr;
             grid-gutter: 0 2;
             grid-rows: auto;
             padding: 0 2;
-            & > Vertical { height: auto; }
-            & Static { height: 1; color: $text-muted; text-wrap: nowrap; text-overflow: ellipsis; }
-            & Input, & Select {
-                background: $panel;
-                padding: 0 1;
-                &:focus { background: $block-cursor-background; background-tint: $foreground 0%; }
-            }
-            & Select { padding: 0; height: 1; }
-            & Select > SelectCurrent { background: transparent; padding: 0 1; }
-            & Select:focus > SelectCurrent { border: none; background-tint: $foreground 0%; }
-            & Switch, & Switch:focus { width: auto; height: 1; border: none; padding: 0 1; background: $panel; }
-            & Switch:focus { background: $block-cursor-background; }
-        }
-    }
+            & > Vertical {{ height: auto; }}
+            & Static {{ height: 1; color: $text-muted; text-wrap: nowrap; text-overflow: ellipsis; }}
+        }}
+    }}
     """
 
     survey: var[Survey | None] = var(None, init=False)
@@ -137,7 +129,7 @@ class Setup(VerticalScroll):
         """List other prompts and models."""
         self._list_prompts()
         self.models.rows = tuple(
-            Tick(row.name, row.title, "" if row.present else f"missing: promptlab models pull {row.name}")
+            Tick(row.name, row.title, "" if row.askable else _missing(row))
             for row in (self.survey.models if self.survey else ())
         )
 
@@ -169,3 +161,8 @@ class Setup(VerticalScroll):
 
 def _labelled(label: str, control: Line | Select[str] | Switch) -> Vertical:
     return Vertical(Static(Content.styled(label, show.DIM)), control)
+
+
+def _missing(row: Entry) -> str:
+    """Why a model cannot be asked."""
+    return "promptlab trust lets it be asked" if row.server else f"missing: promptlab models pull {row.name}"

@@ -19,6 +19,7 @@ from textual.widgets.option_list import Option
 
 from promptlab.core.text import sanitize
 from promptlab.tui import show
+from promptlab.tui.program import key_of
 from promptlab.tui.state import PromptRow
 from promptlab.tui.widgets.sourcetext import SourceText
 
@@ -262,9 +263,15 @@ class SourcePane(Vertical):
 
     def _foot(self) -> None:
         """What can be done."""
-        keys = "e edit · v versions · o open in $EDITOR"
         if self.looking:
-            keys = "esc leaves" if self.body.read_only else "ctrl+s saves · esc leaves"
+            keys = "esc leaves" if self.body.read_only else f"{key_of(self, 'prompts.save')} saves · esc leaves"
+        else:
+            edit, log, outside = (
+                key_of(self, "prompts.edit"),
+                key_of(self, "prompts.versions"),
+                key_of(self, "prompts.open"),
+            )
+            keys = f"{edit} edit · {log} versions · {outside} open in $EDITOR"
         errors = sum(finding.severity == "error" for finding in self.findings)
         others = len(self.findings) - errors
         counts = [_count(errors, "error"), _count(others, "warning")]

@@ -113,5 +113,8 @@ def _origins(comparison: Comparison, found: Facts) -> Iterator[str]:
     labels = Counter(prompt.label for prompt in found.prompts)
     if twice := [label for label, number in labels.items() if number > 1]:
         yield f"The prompt {', '.join(twice)} changed during the run: there are answers of different texts in a column."
-    if unpinned := sorted({model.name for model in found.models if model.sha256 is None}):
+    if unpinned := sorted({model.name for model in found.models if model.sha256 is None} - found.away):
         yield f"The weights of {', '.join(unpinned)} are not pinned by a hash."
+    if found.away:
+        names = ", ".join(sorted(found.away))
+        yield f"{names} answered on a server: with which weights and chat template, and how exactly, cannot be known."

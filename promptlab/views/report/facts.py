@@ -11,6 +11,7 @@ from promptlab.core.compare import Comparison
 from promptlab.core.events import Engine
 from promptlab.core.record import ModelRef, PromptRef
 from promptlab.views.report.show import count
+from promptlab.views.server import server_facts
 
 T = TypeVar("T")
 NOT_RECORDED = "unknown"
@@ -22,6 +23,11 @@ class Machine:
 
     engine: Engine
     answers: int
+
+    @property
+    def server(self) -> str:
+        """Which server it was, in words; empty where it ran here."""
+        return " · ".join(server_facts(self.engine.server)) if self.engine.server else ""
 
     @property
     def layout(self) -> str:
@@ -42,6 +48,8 @@ class Facts:
     """Each label and hash once."""
     models: tuple[ModelRef, ...]
     machines: tuple[Machine, ...]
+    away: frozenset[str]
+    """Models that a server has."""
 
 
 def facts(comparison: Comparison) -> Facts:
@@ -59,6 +67,7 @@ def facts(comparison: Comparison) -> Facts:
         tuple(prompts.values()),
         tuple(models.values()),
         engines,
+        frozenset(record.model.name for record in records if record.engine and record.engine.server),
     )
 
 
