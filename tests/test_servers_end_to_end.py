@@ -29,6 +29,15 @@ options: {max_tokens: 16}
 ---
 {% user %}Explain {{ topic }} in one sentence.{% enduser %}
 """
+BEGUN = """\
+---
+inputs: {topic: string}
+options: {max_tokens: 4, temperature: 0}
+---
+{% user %}Question: What is the capital of {{ topic }}?{% enduser %}
+{% assistant %}Answer:{% endassistant %}
+{% generate answer %}
+"""
 PERSON = """\
 ---
 inputs: {text: string}
@@ -78,7 +87,7 @@ def place(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plac
     own.write_text(f"models:\n  served:\n    server: {address}/v1\n")
     root = tmp_path / "library"
     (root / "prompts").mkdir(parents=True)
-    for name, text in {"explain": EXPLAIN, "person": PERSON, "pick": PICK}.items():
+    for name, text in {"explain": EXPLAIN, "person": PERSON, "pick": PICK, "begun": BEGUN}.items():
         (root / "prompts" / f"{name}.jinja").write_text(text)
     shutil.copy(shipped_library() / "models.yaml", root)
     return Place(root, address)
@@ -94,6 +103,16 @@ def run(lab: Lab, prompt: str, samples: int = 1, **inputs: str) -> list[Record]:
     found = records(prepare(lab, Request((prompt,), ("served",), inputs, samples=samples)))
     assert [each.error for each in found] == [None] * samples
     return found
+
+
+def test_an_answer_that_has_begun_is_gone_on_with_as_a_file_would(lab: Lab) -> None:
+    """The first token after it is as likely to the server as to the model itself: both read the same."""
+    served, own = records(prepare(lab, Request(("begun",), ("served", "smollm2-135m"), {"topic": "France"})))
+    assert served.error is own.error is None
+    first, wanted = served.steps[0].tokens[0], own.steps[0].tokens[0]
+    assert (first.id, served.steps[0].text[:4]) == (wanted.id, own.steps[0].text[:4])
+    assert first.logprob == pytest.approx(wanted.logprob, abs=0.2)
+    assert not served.steps[0].text.startswith("Answer")
 
 
 def test_samples_of_a_server(lab: Lab) -> None:

@@ -66,8 +66,9 @@ def request(question: Question, server: Server, name: str) -> tuple[str, dict[st
     if options["stop"]:
         body["stop"] = options["stop"]
     chat = bool(question.messages)
-    if chat and question.messages[-1].role == "assistant":
-        raise EngineError(f"{question.model}: a server cannot be made to go on with an answer that has begun")
+    if begun(question) and server.kind != LLAMA_CPP:
+        what = "a server of this kind cannot be made to go on with an answer that has begun"
+        raise EngineError(f"{question.model}: {what}")
     if question.constraint is not None:
         body |= _held(question, question.constraint, server.kind, chat=chat)
     if chat:
@@ -93,6 +94,12 @@ def _held(question: Question, constraint: Constraint, kind: str, *, chat: bool) 
         return {"json_schema": value}
     what = f"{'a' if chat else 'a plain text of a'} {constraint.kind}".replace("a choices", "choices")
     raise EngineError(f"{question.model}: a server of this kind cannot hold an answer to {what}")
+
+
+def begun(question: Question) -> str:
+    """An answer that has begun, which llama.cpp's server goes on with; others begin a new one."""
+    last = question.messages[-1] if question.messages else None
+    return last.content if last is not None and last.role == "assistant" else ""
 
 
 def quoted(question: Question, server: Server) -> bool:
@@ -123,6 +130,8 @@ class Reply:
     limit: int
     """Pieces that may come."""
     quoted: bool = False
+    prefix: str = ""
+    """An answer that had begun. It is no part of this one, and some versions of the server say it once more."""
     parts: list[str] = field(default_factory=list)
     known: bool = True
     """Whether each token so far came with its id and its log-probability. Some of them alone would be no answer."""
@@ -150,7 +159,10 @@ class Reply:
             raise ValueError("the content is not a text")
         end = choice.get("finish_reason")
         if text:
-            yield from self._text(text, list(_tokens(self.seq, choice.get("logprobs"))))
+            tokens = list(_tokens(self.seq, choice.get("logprobs")))
+            if not tokens and not self.parts and text == self.prefix:  # what was drawn would come with its tokens
+                return
+            yield from self._text(text, tokens)
         if end is not None:
             if not isinstance(end, str) or end not in ENDS:
                 raise Unanswered(f"ended the answer with {shorten(repr(end))}, and not with a text")

@@ -36,7 +36,7 @@ from promptlab.core.events import (
 from promptlab.core.job import Model
 from promptlab.engine import connection
 from promptlab.engine.backend import Expected, Measurement, Question
-from promptlab.engine.completion import SPARE, Reply, Unanswered, quoted, request, room_for
+from promptlab.engine.completion import SPARE, Reply, Unanswered, begun, quoted, request, room_for
 from promptlab.engine.looking import look
 from promptlab.engine.process import same_loading
 from promptlab.engine.turns import Turns
@@ -150,7 +150,8 @@ class Servers:
                 self._fail(question.model, question.seq, "the constraint cannot be written as JSON")
                 return
             limit = question.options.max_tokens + SPARE
-            asked = _Asked(question.model, Reply(question.seq, limit, quoted(question, entry.server)))
+            reply = Reply(question.seq, limit, quoted(question, entry.server), begun(question))
+            asked = _Asked(question.model, reply)
             self._asked[question.seq] = asked
         self._do(partial(self._begin, entry, asked, question, where, body))
 

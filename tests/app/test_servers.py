@@ -148,10 +148,12 @@ def test_an_answer_that_does_not_fit_is_a_failed_record(lab: Lab, server: Script
         assert record.output is None
 
 
-def test_an_answer_that_has_begun_cannot_be_gone_on_with(lab: Lab) -> None:
+def test_an_answer_that_has_begun_is_gone_on_with_and_is_no_part_of_the_new_one(lab: Lab, server: Scripted) -> None:
     (record,) = records(prepare(lab, Request(("begun",), ("there",))))
-    assert record.error is not None
-    assert "cannot be made to go on with an answer that has begun" in record.error.message
+    assert record.error is None
+    assert server.asked[-1].body["messages"][-1] == {"role": "assistant", "content": "It is"}
+    assert record.steps[0].messages[-1].content == "It is"
+    assert record.output == "Hello"
 
 
 def test_a_server_that_is_not_there_fails_and_its_neighbours_go_on(lab: Lab, server: Scripted) -> None:

@@ -255,6 +255,21 @@ def test_an_answer_that_has_begun_is_refused(server: Scripted, engine: Servers) 
     assert "cannot be made to go on with an answer that has begun" in failure(answers(engine, asked)[1])
 
 
+@pytest.mark.parametrize("again", [True, False])
+def test_llama_cpp_goes_on_with_an_answer_that_has_begun(server: Scripted, engine: Servers, again: bool) -> None:
+    """Whether it says the beginning once more or not; said by the model itself, it is a part of the answer."""
+    llama(server)
+    repeated = [{"choices": [{"delta": {"content": "It is"}}]}] if again else []
+    server.script = lambda ask: ask.stream(*repeated, drawn("It is", 7), drawn(" so.", 8), END)
+    load(engine, entry(server))
+    messages = (Message("user", "Is it?"), Message("assistant", "It is"))
+    *told, end = events_of(engine, Question("tiny", 1, (), Options(), 0, messages=messages))
+    assert isinstance(end, Answered)
+    assert end.text == "It is so."
+    assert [each.id for each in told if isinstance(each, Token)] == [7, 8]
+    assert server.asked[-1].body["messages"][-1] == {"role": "assistant", "content": "It is"}
+
+
 @pytest.mark.parametrize(
     ("kind", "constraint", "sent"),
     [
