@@ -25,10 +25,27 @@ _WATCHED = frozenset(
 
 
 def enter() -> bool:
-    """Leave every network but loopback. Returns False where the system does not allow that."""
+    """Leave every network but loopback. Returns False, and changes nothing, where the system does not allow that."""
+    if not sys.platform.startswith("linux"):
+        return False
+    child = os.fork()  # some systems allow the first step only: there is no way back from it
+    if child == 0:
+        try:
+            _leave()
+        except BaseException:
+            os._exit(1)
+        os._exit(0)
+    if os.waitpid(child, 0)[1] != 0:
+        return False
+    _leave()
+    return True
+
+
+def _leave() -> None:
+    """Raises OSError."""
     user, group = os.getuid(), os.getgid()
     if ctypes.CDLL(None, use_errno=True).unshare(_CLONE_NEWUSER | _CLONE_NEWNET) != 0:
-        return False
+        raise OSError(ctypes.get_errno(), "unshare")
     with contextlib.suppress(OSError):
         Path("/proc/self/setgroups").write_text("deny")
     Path("/proc/self/uid_map").write_text(f"{user} {user} 1")
@@ -37,7 +54,6 @@ def enter() -> bool:
         request = fcntl.ioctl(probe, _SIOCGIFFLAGS, struct.pack("16sH14x", b"lo", 0))
         (flags,) = struct.unpack_from("H", request, 16)
         fcntl.ioctl(probe, _SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", flags | _IFF_UP))
-    return True
 
 
 def watch(log: str) -> None:

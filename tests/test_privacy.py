@@ -7,11 +7,13 @@ import hashlib
 import json
 import os
 import random
+import re
 import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
@@ -35,6 +37,7 @@ from tests.webkit import certificate
 __all__ = ["certificate", "no_index"]  # fixtures
 
 ROOT = Path(__file__).parents[1]
+FOLDER = "a folder"
 MODEL = "smollm2-135m"
 SECRET = "Zanzibarquokka"
 """A word that nobody else uses."""
@@ -59,7 +62,7 @@ models:
     sha256: {sha256}
     sources: [hf://nobody/nothing/file.gguf, pypi://nothing==1.0/file.gguf]
     threads: 2
-    layout: {{chunk: 128, slots: 8}}
+    layout: {{wide: true, chunk: 128, slots: 8}}
     default: true
   elsewhere:
     license: mit
@@ -100,6 +103,7 @@ class Machine:
     def environment(self) -> dict[str, str]:
         kept = {k: v for k, v in os.environ.items() if k in ("PATH", "LANG", "LD_LIBRARY_PATH")}
         folders = {"HOME": str(self.root / "home"), "TMPDIR": str(self.root / "tmp")}
+        # pip asks `rustc`, where there is one, for its version, and that may make a folder of its own.
         return kept | folders | {"PYTHONPATH": str(self.root / "guard"), "RUSTUP_HOME": "/nowhere"}
 
     def run(self, *arguments: str, offline: bool = True) -> subprocess.CompletedProcess[str]:
@@ -130,8 +134,10 @@ class Machine:
 
 
 def _state(path: Path) -> str:
-    if path.is_symlink() or not path.is_file():
-        return "there"
+    if path.is_symlink():
+        return f"link to {path.readlink()}"
+    if not path.is_file():
+        return FOLDER if path.is_dir() else "special"
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
@@ -182,7 +188,8 @@ def test_what_leads_off_this_machine_is_refused_and_noted(tmp_path: Path) -> Non
 def test_there_is_no_interface_but_loopback() -> None:
     code = (
         "from tests.offline import enter; import sys; allowed = enter();"
-        "print(allowed, *[line.split(':')[0].strip() for line in open('/proc/net/dev').read().splitlines()[2:]])"
+        "names = open('/proc/net/dev').read().splitlines()[2:] if allowed else [];"
+        "print(allowed, *[line.split(':')[0].strip() for line in names])"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     allowed, *interfaces = done.stdout.split()
@@ -306,11 +313,10 @@ def test_everything_works_without_a_network(visit: Visit) -> None:
     failed = {name: done.stderr for name, done in visit.done.items() if done.returncode != 0}
     assert not failed
     assert "identical" in visit.done["runs replay"].stdout
-    assert "7 verified: 7 same" not in visit.done["runs verify"].stdout
     assert visit.done["runs verify"].stderr.splitlines()[-1].endswith("verified: 5 same")
     assert "problem" not in visit.done["doctor"].stdout
     library = visit.machine.library
-    assert "default-src 'none'" in (library / "a.html").read_text()
+    assert not re.search(r"""(src|href|url)\s*[=(]\s*["']?(https?:)?//""", (library / "a.html").read_text())
     assert len((library / "all.jsonl").read_text().splitlines()) == 5
     with (library / "a.csv").open(newline="") as file:
         assert len(list(csv.reader(file))) == 3
@@ -335,28 +341,27 @@ def test_only_pull_needs_a_network_and_says_so(visit: Visit) -> None:
 
 
 WRITTEN = (
-    "home/.cache/promptlab",
-    "home/.config/promptlab",
-    "home/.local/share/promptlab",
-    "home/.local/state/promptlab",
+    "home/.cache/promptlab/calibration.json",
+    "home/.local/state/promptlab/sessions/*.json",
+    *(f"library/.promptlab/{name}" for name in (".gitignore", "lab.db", "versions.json")),
+    *(f"library/{name}" for name in ("a.html", "a.json", "a.csv", "all.jsonl")),  # as the commands were told
+    *(f"library/made/{name}" for name in (".gitignore", "models.yaml", "seeds/README.md", "prompts/hello.jinja")),
 )
-ASKED_FOR = ("made", "a.html", "a.json", "a.csv", "all.jsonl")
-"""What the commands were told to write, in the library."""
+"""All that there is afterwards and was not before, or is not as it was: no log beside the history, nothing temporary,
+no compiled code."""
 
 
 @pytest.mark.model
 @pytest.mark.timeout(600)
 def test_nothing_is_written_but_where_it_belongs(visit: Visit) -> None:
     new = [name for name, state in visit.after.items() if visit.before.get(name) != state]
-    mine = (*WRITTEN, "library/.promptlab", *(f"library/{name}" for name in ASKED_FOR))
-    above = {str(parent) for name in WRITTEN for parent in Path(name).parents}
-    assert [name for name in new if not name.startswith(mine) and name not in above] == []
+    files = [name for name in new if visit.after[name] != FOLDER]
+    strange = [name for name in files if not any(fnmatchcase(name, wanted) for wanted in WRITTEN)]
+    assert strange == []
+    assert [wanted for wanted in WRITTEN if not any(fnmatchcase(name, wanted) for name in files)] == []
+    holding = {str(parent) for name in files for parent in Path(name).parents}
+    assert [name for name in new if name not in files and name not in holding] == []  # empty folders
     assert visit.before.keys() <= visit.after.keys()
-    kept = {name.removeprefix("library/.promptlab/") for name in new if name.startswith("library/.promptlab/")}
-    assert kept <= {".gitignore", "lab.db", "versions.json"}  # no log and nothing temporary is left beside them
-    assert [name for name in new if name.startswith("tmp/") or "__pycache__" in name or "/." in name[40:]] == []
-    in_home = {name.rpartition("/")[2] for name in new if name.startswith(WRITTEN)}
-    assert all(name == "calibration.json" or name.endswith(".json") or "." not in name for name in in_home), in_home
 
 
 @pytest.mark.model

@@ -16,7 +16,8 @@ def missing(models: Sequence[Model], more: str = "") -> ModelMissing:
     """Say that models are not on disk, and how to fetch them."""
     names = " ".join(model.name for model in models)
     what = "model is not on disk" if len(models) == 1 else "models are not on disk"
-    return ModelMissing(f"{what}: {names}", hint=f"Fetch with `promptlab models pull {names}`{more}")
+    pin = "" if all(model.sha256 for model in models) else "--pin "
+    return ModelMissing(f"{what}: {names}", hint=f"Fetch with `promptlab models pull {pin}{names}`{'' if pin else more}")
 
 
 def absent(models: Iterable[Model]) -> list[Model]:

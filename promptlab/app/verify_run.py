@@ -65,7 +65,7 @@ class _Here:
         entry = entry_of(self.models, record)
         model = _as_then(record, entry)
         path = _attempt(problems, "chat template", lambda: present(model))
-        expected = self.lab.backend.expected(model, path) if path is not None else None
+        expected = self._expected(model, path) if path is not None else None
         engine = expected.engine if expected else None
         if engine is None and record.engine is not None and record.engine.server is None:
             engine = _attempt(problems, "engine", lambda: self._engine(entry))
@@ -137,6 +137,9 @@ class _Here:
         except OSError as error:  # it goes away just now
             return WeightsNow(None, problem=f"{error.filename}: cannot be read: {error.strerror}")
         return WeightsNow(size, found.actual)
+
+    def _expected(self, model: Model, path: Path) -> Expected | None:
+        return self._once(("expected", repr(model)), lambda: self.lab.backend.expected(model, path))
 
     def _template(self, model: Model, path: Path | None, expected: Expected | None) -> str:
         if model.chat_template:

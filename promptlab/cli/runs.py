@@ -122,7 +122,8 @@ def verify(
         shown = [{"standing": each.standing, **asdict(each)} for each in found]
         print_json(shown[0] if alone else shown)
     elif found:
-        print_page(provenance_page(found, whole=alone))
+        width = console().width if sys.stdout.isatty() else None
+        print_page(provenance_page(found, whole=alone, width=width))
     if not alone and not json:
         say(summary(found))
     if any(each.named("unknown") for each in found):

@@ -209,13 +209,13 @@ def _entry(record: Record, models: Mapping[str, Model]) -> Item:
         return Item(what, "same" if same else "differs", f"{name}, at {server.address}", now)
     was = f"{name}, sha256 {_short(record.model.sha256)}"
     if meant is None and named is None:
-        return Item(what, "gone", was, "models.yaml knows neither the name nor the hash")
+        return Item(what, "gone", was, "models.yaml knows neither the name nor the weights")
     if meant is not None and meant is named:
         return Item(what, "same", was, "the same")
-    renamed = f"what it was is called {meant.name}" if meant is not None else "nothing has the hash that it had"
+    weights = f"those weights are {meant.name}" if meant is not None else "no entry has those weights"
     if named is None:
-        return Item(what, "differs", was, f"{renamed} now")
-    return Item(what, "differs", was, f"{name} is sha256 {_short(named.sha256)} now; {renamed}")
+        return Item(what, "differs", was, f"there is no {name}; {weights}")
+    return Item(what, "differs", was, f"{name} is sha256 {_short(named.sha256)}; {weights}")
 
 
 def _place(address: str) -> str:

@@ -103,7 +103,9 @@ def _transport(key: str, *, secure: bool) -> httpx2.AsyncBaseTransport:
 
     # Whoever is asked without TLS needs no certificates, and reading them takes as long as a short answer.
     verify = httpx2.create_ssl_context(trust_env=False) if secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    return Guarded(verify, trust_env=False, limits=httpx2.Limits(max_connections=None, max_keepalive_connections=8))
+    # A connection for each request: one that is kept may be closed by the server just when it is used again.
+    limits = httpx2.Limits(max_connections=None, max_keepalive_connections=0)
+    return Guarded(verify, trust_env=False, limits=limits)
 
 
 class TooMuch(Exception):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
@@ -13,33 +14,38 @@ from promptlab.core.text import sanitize_line
 _STYLES: dict[Standing, str] = {"same": "green", "differs": "red", "gone": "red", "unknown": "yellow"}
 _WIDTH = max(map(len, _STYLES))
 _NAMES = len("chat template")
+_INDENT = _WIDTH + 2 + _NAMES + 2
 
 
-def provenance_page(found: Sequence[Verified], *, whole: bool) -> Text:
-    """The records in their order; `whole` shows what is the same too."""
-    return Text("\n").join(line for each in found for line in _lines(each, whole))
+def provenance_page(found: Sequence[Verified], *, whole: bool, width: int | None = None) -> Text:
+    """The records in their order; `whole` shows what is the same too. Lines longer than `width` are broken."""
+    return Text("\n").join(line for each in found for line in _lines(each, whole, width))
 
 
-def _lines(each: Verified, whole: bool) -> Iterator[Text]:
+def _lines(each: Verified, whole: bool, width: int | None) -> Iterator[Text]:
     what = f"{each.label} on {each.model}" if each.label else ""
-    yield Text.assemble(
-        (f"{each.standing:<{_WIDTH}}", _STYLES[each.standing]), f"  {sanitize_line(each.id)}  {sanitize_line(what)}"
-    )
+    head = f"  {sanitize_line(each.id)}  {sanitize_line(what)}".rstrip()
+    yield Text.assemble((f"{each.standing:<{_WIDTH}}", _STYLES[each.standing]), head)
     for item in each.items:
         if whole or item.standing != "same":
-            yield from _item(item)
+            yield from _item(item, width)
 
 
-def _item(item: Item) -> Iterator[Text]:
-    """Two lines: what was, and below it what is."""
-    head = f"  {item.what:<{_NAMES}}  "
-    yield Text.assemble(
-        (f"{item.standing:<{_WIDTH}}", _STYLES[item.standing]), f"{head}{sanitize_line(item.was or item.now)}"
-    )
+def _item(item: Item, width: int | None) -> Iterator[Text]:
+    """What was, and below it what is."""
+    first, *more = _broken(item.was or item.now, width)
+    yield Text.assemble((f"{item.standing:<{_WIDTH}}", _STYLES[item.standing]), f"  {item.what:<{_NAMES}}  {first}")
+    yield from (Text(f"{'':<{_INDENT}}{line}") for line in more)
     if item.was and item.standing != "same":
-        yield Text(f"{'':<{_WIDTH + len(head)}}now: {sanitize_line(item.now)}")
+        yield from (Text(f"{'':<{_INDENT}}{line}") for line in _broken(f"now: {item.now}", width))
     elif item.was and item.now != "the same":
-        yield Text(f"{'':<{_WIDTH + len(head)}}{sanitize_line(item.now)}", style="dim")
+        yield from (Text(f"{'':<{_INDENT}}{line}", style="dim") for line in _broken(item.now, width))
+
+
+def _broken(text: str, width: int | None) -> list[str]:
+    """A text as the lines of the last column."""
+    safe = sanitize_line(text)
+    return [safe] if width is None else textwrap.wrap(safe, max(width - _INDENT, 20)) or [""]
 
 
 def summary(found: Sequence[Verified]) -> str:

@@ -102,7 +102,10 @@ def gone_weights(root: Path) -> None:
         ),
         (changed_weights, {"weights": ("differs", "hashed just now")}),
         (gone_weights, {"weights": ("gone", "not on disk")}),
-        (edit("models.yaml", "alpha:", "first:"), {"model entry": ("differs", "what it was is called first now")}),
+        (
+            edit("models.yaml", "alpha:", "first:"),
+            {"model entry": ("differs", "there is no alpha; those weights are first")},
+        ),
         (
             edit("models.yaml", "sources: [alpha.gguf]", "options: {temperature: 2, top_k: 3}"),
             {"options": ("differs", "top_k 3")},
@@ -134,7 +137,7 @@ def test_another_file_under_the_same_name(id: str, cli: Cli, library: Path) -> N
     old, new = (str(read_models(library / "models.yaml")[name].sha256) for name in ("alpha", "beta"))
     edit("models.yaml", old, new)(library)
     found = unlike(cli("runs", "verify", id, "--json"))
-    assert found["model entry"] == ("differs", f"alpha is sha256 {new[:12]} now; nothing has the hash that it had")
+    assert found["model entry"] == ("differs", f"alpha is sha256 {new[:12]}; no entry has those weights")
     assert "weights" not in found
     edit("models.yaml", "alpha:", "other:")(library)
     assert unlike(cli("runs", "verify", id, "--json"))["model entry"][0] == "gone"

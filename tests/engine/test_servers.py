@@ -255,6 +255,14 @@ def test_an_answer_that_has_begun_is_refused(server: Scripted, engine: Servers) 
     assert "cannot be made to go on with an answer that has begun" in failure(answers(engine, asked)[1])
 
 
+def test_no_connection_is_used_twice_because_the_server_may_be_closing_it(server: Scripted, engine: Servers) -> None:
+    server.script = lambda ask: ask.raw(b"{}", Connection="keep-alive")
+    load(engine, entry(server))
+    answers(engine, question(1), question(2))
+    assert len(server.asked) >= 3
+    assert len({each.client_address for each in server.asked}) == len(server.asked)
+
+
 @pytest.mark.parametrize("again", [True, False])
 def test_llama_cpp_goes_on_with_an_answer_that_has_begun(server: Scripted, engine: Servers, again: bool) -> None:
     """Whether it says the beginning once more or not; said by the model itself, it is a part of the answer."""

@@ -165,4 +165,6 @@ def _labelled(label: str, control: Line | Select[str] | Switch) -> Vertical:
 
 def _missing(row: Entry) -> str:
     """Why a model cannot be asked."""
-    return "promptlab trust lets it be asked" if row.server else f"missing: promptlab models pull {row.name}"
+    if row.server:
+        return "promptlab trust lets it be asked"
+    return f"missing: promptlab models pull {'' if row.sha256 else '--pin '}{row.name}"
