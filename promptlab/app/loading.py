@@ -17,7 +17,8 @@ def missing(models: Sequence[Model], more: str = "") -> ModelMissing:
     names = " ".join(model.name for model in models)
     what = "model is not on disk" if len(models) == 1 else "models are not on disk"
     pin = "" if all(model.sha256 for model in models) else "--pin "
-    return ModelMissing(f"{what}: {names}", hint=f"Fetch with `promptlab models pull {pin}{names}`{'' if pin else more}")
+    hint = f"Fetch with `promptlab models pull {pin}{names}`{'' if pin else more}"
+    return ModelMissing(f"{what}: {names}", hint=hint)
 
 
 def absent(models: Iterable[Model]) -> list[Model]:
