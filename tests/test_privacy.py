@@ -60,14 +60,14 @@ models:
   {model}:
     license: apache-2.0
     sha256: {sha256}
-    sources: [hf://nobody/nothing/file.gguf, pypi://nothing==1.0/file.gguf]
+    sources: ['pypi://nothing==1.0/file.gguf']
     threads: 2
     layout: {{wide: true, chunk: 128, slots: 8}}
     default: true
   elsewhere:
     license: mit
     sha256: {other}
-    sources: [hf://nobody/nothing/file.gguf, pypi://nothing==1.0/file.gguf]
+    sources: ['pypi://nothing==1.0/file.gguf']
 """
 
 
@@ -263,23 +263,20 @@ def _do_unlogged(visit: Visit) -> None:
 
 def _do_everything(visit: Visit) -> None:
     do = visit.do
-    do("paths", "paths")
     do("init", "init", str(visit.machine.library / "made"))
     do("doctor", "doctor")
     for command in ("list", "plan", "verify"):
         do(f"models {command}", "models", command)
     do("models show", "models", "show", MODEL)
-    do("models usage", "models", "usage")
     do("prompts list", "prompts", "list")
     do("prompts check", "prompts", "check")
     do("prompts log", "prompts", "log", "ask")
-    do("prompts render", "prompts", "render", "ask", "--var", "question=Why?", "--model", MODEL)
+    do("prompts render", "prompts", "render", "ask", "--var", "question=Why?")
     do("run", "run", "ask", "--var", "question=What is rain?", "-n", "3", "--json")
     do("compare", "compare", "ask", "-c", "few", "-o", "a.html", "-o", "a.json", "-o", "a.csv", "--min-pass-rate", "0")
     do("bench", "bench", MODEL, "--sizes", "1", "--tokens", "16", "--rounds", "1")
-    do("runs list", "runs", "list")
     do("runs search", "runs", "search", "rain")
-    id = json.loads(do("runs list --json", "runs", "list", "--json", "-l", "1").stdout)[0]["id"]
+    id = json.loads(do("runs list", "runs", "list", "--json", "-l", "1").stdout)[0]["id"]
     do("runs show", "runs", "show", id)
     do("runs replay", "runs", "replay", id)
     do("runs verify", "runs", "verify", "--all")

@@ -17,6 +17,7 @@ from promptlab.core.record import Record
 from promptlab.core.schema import shorten
 from promptlab.core.search import Hit, Search
 from promptlab.errors import NotFound, StoreError, UsageError
+from promptlab.files.sessions import remove_session
 from promptlab.files.writing import replacing
 
 COLUMNS = (
@@ -101,11 +102,14 @@ def delete(lab: Lab, ids: Sequence[str]) -> int:
 
 
 def purge(lab: Lab) -> int:
-    """Delete everything, so that no text is left in the files. Returns how many records there were.
+    """Delete everything, so that no text is left in the files; what was left typed in the playground is forgotten too.
+    Returns how many records there were.
 
     Raises StoreError.
     """
-    return lab.store.purge()
+    count = lab.store.purge()
+    remove_session(lab.root)
+    return count
 
 
 # --- export ----------------------------------------------------------------------------------------------------------

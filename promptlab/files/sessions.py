@@ -51,6 +51,12 @@ def write_session(root: Path, session: Session) -> None:
             _forget(path.parent)
 
 
+def remove_session(root: Path) -> None:
+    """Forget it, and what had been typed."""
+    with contextlib.suppress(OSError):
+        session_file(root).unlink(missing_ok=True)
+
+
 def _forget(folder: Path) -> None:
     files = sorted(folder.glob("*.json"), key=lambda path: path.stat().st_mtime, reverse=True)
     for path in files[MAX_FILES:]:

@@ -13,7 +13,9 @@ from promptlab.core import codec
 from promptlab.core.events import Failure
 from promptlab.core.record import Record
 from promptlab.core.search import Search
+from promptlab.core.session import Session
 from promptlab.errors import NotFound, StoreError, UsageError
+from promptlab.files.sessions import read_session, write_session
 from tests.files.test_store import record
 
 ODD = [
@@ -163,3 +165,11 @@ def test_what_is_pinned_stands_first_and_is_unpinned_by_the_same_word(lab: Lab, 
     assert history.pinned(lab, [each.id for each in kept]) == 3
     assert not history.pin(lab, ["01A", "01B"])
     assert history.look(lab, Search(pinned=True), 0).ids == ("01C",)
+
+
+def test_a_purge_forgets_what_was_typed_in_this_library_alone(lab: Lab, tmp_path: Path) -> None:
+    typed = Session("explain", {"explain": {"topic": "secret"}})
+    for root in (lab.root, tmp_path / "other"):
+        write_session(root, typed)
+    assert history.purge(lab) == 0
+    assert (read_session(lab.root), read_session(tmp_path / "other")) == (Session(), typed)
