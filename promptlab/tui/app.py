@@ -18,6 +18,7 @@ from textual.timer import Timer
 from promptlab.errors import EngineError, PromptlabError
 from promptlab.tui.bindings import bindings, of, shown_keys
 from promptlab.tui.command import Command
+from promptlab.tui.compositor import draw_less
 from promptlab.tui.desk import Desk, Task
 from promptlab.tui.model_news import ModelNews
 from promptlab.tui.model_work import ModelWork
@@ -115,7 +116,7 @@ class Playground(App[None]):
 
     def get_default_screen(self) -> Screen[Any]:
         """The play screen is there from the start."""
-        self.play = PlayScreen(self.desk)
+        self.play = draw_less(PlayScreen(self.desk))
         return self.play
 
     def on_mount(self) -> None:
@@ -286,7 +287,7 @@ def _watch(root: Path, changed: Callable[[], object]) -> Watch:
 def _models_screen(desk: Desk) -> Screen[Any]:
     from promptlab.tui.screens.models import ModelsScreen  # here because nobody needs it before the first paint
 
-    return ModelsScreen(desk)
+    return draw_less(ModelsScreen(desk))
 
 
 def run_playground(library: Path | None) -> int:
@@ -310,13 +311,13 @@ def run_playground(library: Path | None) -> int:
 def _history_screen(desk: Desk) -> Screen[Any]:
     from promptlab.tui.screens.history import HistoryScreen
 
-    return HistoryScreen(desk)
+    return draw_less(HistoryScreen(desk))
 
 
 def _batch_screen(desk: Desk) -> Screen[Any]:
     from promptlab.tui.screens.batch import BatchScreen
 
-    return BatchScreen(desk)
+    return draw_less(BatchScreen(desk))
 
 
 def _open_labs(library: Path | None, fail: Callable[[Exception], object]) -> Labs:

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from promptlab.tui.grouping import Key
 
 
+LEAST_S = 0.05
+"""The shortest time that a timer is set for: what it costs to set one is not for nothing."""
+
+
 class Columns(Grid):
     """A column for each version of a prompt on each model. What the user has arranged holds for a run of the same."""
 
@@ -102,7 +106,7 @@ class Columns(Grid):
         self._timer = None
         wait = self._pace.wait()
         if wait > 0:
-            self._timer = self.set_timer(wait, self._show_in_time)
+            self._timer = self.set_timer(max(wait, LEAST_S), self._show_in_time)
         else:
             self._show()
 
