@@ -144,9 +144,11 @@ if __name__ == "__main__":
     FOLDER.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         library = Path(folder, "my-prompts")
-        # The title then reads ~/my-prompts; the models stay where they are.
-        os.environ["XDG_CACHE_HOME"] = str(cache_dir().parent)
-        os.environ["HOME"] = folder
+        # The title then reads ~/my-prompts, and paths of models ~/.cache/…; the models stay where they are.
+        cache = Path(folder, ".cache")
+        cache.mkdir()
+        (cache / cache_dir().name).symlink_to(cache_dir())
+        os.environ |= {"XDG_CACHE_HOME": str(cache), "HOME": folder}
         shutil.copytree(ROOT / "prompts", library / "prompts")
         shutil.copy(ROOT / "models.yaml", library)
         shutil.copytree(ROOT / "seeds", library / "seeds")
