@@ -164,9 +164,11 @@ class _Pull:
                 return self.fetch((source,) if isinstance(source, str) else source)
             except PullError as error:
                 failures.append(str(error))
-        reasons = (
-            "\n  ".join(["", *failures]) if len(failures) > 1 else f" {''.join(failures) or 'its entry has no sources'}"
-        )
+        none = "its entry has no sources"
+        if self.model.base_sha256:
+            made_from = self.model.base or "another file"
+            none += f"; it was made from {made_from}, and `promptlab models quantize` makes it again"
+        reasons = "\n  ".join(["", *failures]) if len(failures) > 1 else f" {''.join(failures) or none}"
         raise PullError(f"{self.model.name} could not be pulled:{reasons}")
 
     def tidy(self) -> None:

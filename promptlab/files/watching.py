@@ -7,6 +7,8 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+from promptlab.files.paths import config_dir
+
 WATCHED = ("prompts", "seeds")
 """Folders, with all that is below them."""
 MODELS = "models.yaml"
@@ -19,7 +21,8 @@ CHECK_MS = 500
 
 
 def changes(root: Path, stop: threading.Event) -> Iterator[None]:
-    """Something has changed in prompts/, seeds/ or models.yaml: says so each time, until `stop` is set.
+    """Something has changed in prompts/, seeds/ or models.yaml, or the user's own models.yaml has: says so each time,
+    until `stop` is set.
 
     Folders that are links are not followed. Where the system cannot watch, nothing is ever said.
     """
@@ -55,8 +58,8 @@ def changes(root: Path, stop: threading.Event) -> Iterator[None]:
 
 
 def folders(root: Path) -> tuple[str, ...]:
-    """The library itself, and every real folder below what is watched."""
-    found = [str(root)]
+    """The library itself, the user's own folder, and every real folder below what is watched."""
+    found = [str(root), *([str(config_dir())] if config_dir().is_dir() else [])]
     for name in WATCHED:
         top = root / name
         if top.is_symlink():
@@ -70,7 +73,9 @@ def folders(root: Path) -> tuple[str, ...]:
 
 
 def concerns(root: Path, path: str) -> bool:
-    """Whether a change of `path` may change what the library holds."""
+    """Whether a change of `path` may change what the library holds, or which models there are."""
+    if Path(path) == config_dir() / MODELS:
+        return True
     try:
         parts = Path(path).relative_to(root).parts
     except ValueError:

@@ -178,6 +178,9 @@ def test_entries_that_cannot_be_pulled(shelf: Shelf, tmp_path: Path) -> None:
     told = failure(model(ONE, sha256=None), tmp_path, shelf)
     assert told.startswith("m: has no sha256, so nobody could tell what comes. `promptlab models pull --pin m` fetches")
     assert failure(model(), tmp_path, shelf) == "m could not be pulled: its entry has no sources"
+    variant = replace(model(), base="big", base_sha256="a" * 64)
+    again = "it was made from big, and `promptlab models quantize` makes it again"
+    assert failure(variant, tmp_path, shelf) == f"m could not be pulled: its entry has no sources; {again}"
 
 
 def test_a_wrong_hash_removes_what_was_staged(shelf: Shelf, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from promptlab.app.watching import Watch
+from promptlab.files.paths import config_dir
 from promptlab.files.watching import changes, concerns, folders
 
 PATIENCE_S = 30.0
@@ -47,6 +48,20 @@ def test_changes_are_told_in_new_folders_too(library: Path) -> None:
         assert _until_told(told, lambda n: (library / "prompts" / "new.jinja").write_text(f"{n}"))
         (library / "seeds").mkdir()
         assert _until_told(told, lambda n: (library / "seeds" / "cases.yaml").write_text(f"{n}"))
+    finally:
+        watch.stop()
+    assert watch.join(PATIENCE_S)
+
+
+def test_the_users_own_models_are_watched_too(library: Path) -> None:
+    own = config_dir() / "models.yaml"
+    own.parent.mkdir(parents=True)
+    assert concerns(library, str(own))
+    assert not concerns(library, str(own.with_name("settings.yaml")))
+    told = threading.Semaphore(0)
+    watch = Watch(library, told.release)
+    try:
+        assert _until_told(told, lambda n: own.write_text(f"# {n}"))
     finally:
         watch.stop()
     assert watch.join(PATIENCE_S)
