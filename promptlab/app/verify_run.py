@@ -65,7 +65,7 @@ class _Here:
         entry = entry_of(self.models, record)
         model = _as_then(record, entry)
         path = _attempt(problems, "chat template", lambda: present(model))
-        expected = self._expected(model, path) if path is not None else None
+        expected = self._expected(record, model, path) if path is not None else None
         engine = expected.engine if expected else None
         if engine is None and record.engine is not None and record.engine.server is None:
             engine = _attempt(problems, "engine", lambda: self._engine(entry))
@@ -138,7 +138,14 @@ class _Here:
             return WeightsNow(None, problem=f"{error.filename}: cannot be read: {error.strerror}")
         return WeightsNow(size, found.actual)
 
-    def _expected(self, model: Model, path: Path) -> Expected | None:
+    def _expected(self, record: Record, model: Model, path: Path) -> Expected | None:
+        """What was measured of it: a record does not always say whether it was laid out as for a person or a batch."""
+        batch = replace(model, layout={"wide": True, **model.layout})
+        found = [each for each in (self._measured(model, path), self._measured(batch, path)) if each is not None]
+        then = record.engine.layout if record.engine else None
+        return next((each for each in found if each.engine.layout == then), found[0] if found else None)
+
+    def _measured(self, model: Model, path: Path) -> Expected | None:
         return self._once(("expected", repr(model)), lambda: self.lab.backend.expected(model, path))
 
     def _template(self, model: Model, path: Path | None, expected: Expected | None) -> str:
@@ -184,11 +191,10 @@ def _as_then(record: Record, entry: Model | None) -> Model:
     if engine is None or model.server is not None:
         return model
     mode: Mode = "fast" if engine.mode == "fast" else "exact"
-    wide = {"wide": True} if "multiple" in engine.layout else {}  # made in a batch
     context = model.context if entry else engine.context
     # What was measured of a file is kept under the name that the model had.
     name = record.model.name
-    return replace(model, name=name, mode=mode, layout={**wide, **model.layout}, context=context)
+    return replace(model, name=name, mode=mode, context=context)
 
 
 def _template_in(path: Path) -> str:

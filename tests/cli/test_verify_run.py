@@ -187,6 +187,18 @@ def test_an_old_record_does_not_say_what_was_asked_for_with_the_run(id: str, cli
     assert {what: how for what, (how, _) in found.items()} == {"record": "unknown", "options": "unknown"}
 
 
+class Batched(FakeEngine):
+    """Its models have been measured as they are laid out for a batch, and not for a person."""
+
+    def expected(self, model: Any, path: Path) -> Expected | None:
+        return super().expected(model, path) if model.layout.get("wide") else None
+
+
+def test_what_was_measured_for_a_batch_is_known(id: str, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("promptlab.app.lab._pool", Batched)
+    assert cli("runs", "verify", id).code == 0
+
+
 class Forgetful(FakeEngine):
     """Nobody has measured its models."""
 
