@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from promptlab.core.events import Failure
 from promptlab.core.record import ModelRef, Record
 from promptlab.errors import ModelMissing, NotFound, SourceError, UsageError
 from promptlab.files.paths import model_file
+from tests import gitkit
 from tests.files.test_store import record
 
 
@@ -46,9 +46,9 @@ def test_records_that_are_named_are_opened_in_their_order(lab: Lab) -> None:
     assert opened.prompt == "explain"
 
 
-def test_versions_that_git_keeps_are_chosen_again(lab: Lab, library: Path) -> None:
+def test_versions_that_git_keeps_are_chosen_again(lab: Lab, library: Path, git_settings: None) -> None:
     for command in (["init", "-q"], ["add", "prompts"], ["commit", "-qm", "one"]):
-        subprocess.run(["git", "-C", str(library), *command], check=True)
+        gitkit.run(library, *command)
     made = run(lab)
     assert made[0].prompt.label == "explain@1"
     (library / "prompts" / "explain.jinja").write_text("Now otherwise.")
