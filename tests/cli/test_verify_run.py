@@ -28,7 +28,7 @@ Change = Callable[[Path], object]
 
 
 @pytest.fixture
-def id(library: Path, cli: Cli) -> str:
+def id(library: Path, cli: Cli, git_settings: None) -> str:
     """The id of a record of alpha, in a repository with one commit."""
     git(library, "init", "-q")
     git(library, "add", "-A")
