@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from promptlab.app.lab import Labs
-from promptlab.app.run import Request, Run, prepare, records
+from promptlab.app.run import IN_FLIGHT, Request, Run, prepare, records
 from promptlab.core.chat import Segment
 from promptlab.core.events import (
     Answered,
@@ -397,8 +397,8 @@ def test_two_runs_at_once_each_get_their_own_answers(library: Path) -> None:
     labs.close()
 
 
-def test_a_death_ends_both_runs_and_both_load_it_again(library: Path) -> None:
-    deaths = iter(range(1))
+def test_a_death_ends_what_both_runs_have_begun_and_both_load_it_again(library: Path) -> None:
+    deaths, samples = iter(range(1)), IN_FLIGHT + 20  # so many that some have not begun, whenever it dies
 
     def answer(question: Question, prompt: str) -> str:
         for _ in deaths:
@@ -411,7 +411,7 @@ def test_a_death_ends_both_runs_and_both_load_it_again(library: Path) -> None:
 
     def work() -> None:
         with labs.open() as lab:
-            run = prepare(lab, Request(("numbers/count",), ("alpha",), {"n": 1}, samples=12, log=False))
+            run = prepare(lab, Request(("numbers/count",), ("alpha",), {"n": 1}, samples, log=False))
             ends.append([record.error.signal if record.error else None for record in records(run)])
 
     threads = [threading.Thread(target=work) for _ in range(2)]
@@ -422,8 +422,8 @@ def test_a_death_ends_both_runs_and_both_load_it_again(library: Path) -> None:
     labs.close()
     assert len(ends) == 2
     assert "SIGKILL" in ends[0] + ends[1]
-    assert all(signals.count(None) + signals.count("SIGKILL") == 12 for signals in ends)
-    assert ends[0].count(None) + ends[1].count(None) > 0
+    assert all(signals.count(None) + signals.count("SIGKILL") == samples for signals in ends)
+    assert all(signals.count(None) >= samples - IN_FLIGHT for signals in ends)
 
 
 @pytest.mark.model
