@@ -101,7 +101,7 @@ def answers(library: Path) -> list[dict[str, object]]:
 @pytest.mark.model
 @pytest.mark.timeout(600)
 def test_from_the_first_start_to_a_saved_comparison(terminal: Terminal, library: Path) -> None:
-    terminal.wait("go to the inputs", "2 of 2 models on disk", "required")
+    terminal.wait("go to the inputs", "2 of 5 models on disk", "required")
     terminal.focus("Inputs of", "Enter")  # the first prompt is `answer`
     terminal.type("What is the capital of France?")
     terminal.press("Enter")
