@@ -116,7 +116,7 @@ def _twice(sets: Sequence[CaseSet]) -> list[Problem]:
 
 def _laid_out(model: Model, mode: Mode | None) -> Model:
     """A model as a batch wants it: answers in calls of many."""
-    return replace(model, mode=mode or model.mode, layout={"wide": True, **model.layout})
+    return replace(model.for_batch(), mode=mode or model.mode)
 
 
 def _rows(

@@ -16,9 +16,14 @@ def missing(models: Sequence[Model], more: str = "") -> ModelMissing:
     """Say that models are not on disk, and how to fetch them."""
     names = " ".join(model.name for model in models)
     what = "model is not on disk" if len(models) == 1 else "models are not on disk"
-    pin = "" if all(model.sha256 for model in models) else "--pin "
-    hint = f"Fetch with `promptlab models pull {pin}{names}`{'' if pin else more}"
+    pinned = all(model.sha256 for model in models)
+    hint = f"Fetch with `{pull_command(names, pinned=pinned)}`{more if pinned else ''}"
     return ModelMissing(f"{what}: {names}", hint=hint)
+
+
+def pull_command(names: str, *, pinned: bool) -> str:
+    """What a user types to fetch models; those without a hash are given one by it."""
+    return f"promptlab models pull {'' if pinned else '--pin '}{names}"
 
 
 def absent(models: Iterable[Model]) -> list[Model]:

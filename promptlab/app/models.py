@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from promptlab.app.lab import Lab
-from promptlab.app.loading import refuse_servers
+from promptlab.app.loading import pull_command, refuse_servers
 from promptlab.app.pinning import Pinned
 from promptlab.app.pinning import pin as pin_model
 from promptlab.core.job import Mode, Model
@@ -52,6 +52,11 @@ class Listed:
     def askable(self) -> bool:
         """Whether it can be asked: its file is on disk, or a server has it that may be asked."""
         return self.present or (self.server is not None and self.trusted is not False)
+
+    @property
+    def pull_command(self) -> str:
+        """What a user types to fetch it."""
+        return pull_command(self.name, pinned=self.sha256 is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +108,8 @@ def list_entries(lab: Lab) -> list[Entry]:
 
 def show_model(lab: Lab, name: str) -> Entry:
     """One entry. Raises NotFound and SourceError."""
-    registry, model = lab.registry, one_model(lab, name)
+    registry = lab.registry
+    model = _only(registry.models, name)
     return _entry(registry, model, lab.root, variants(registry.models)[model.name])
 
 
@@ -171,7 +177,10 @@ def model_names(library: Path | None) -> list[str]:
 
 def one_model(lab: Lab, name: str) -> Model:
     """Look up exactly one entry. Raises NotFound and SourceError."""
-    models = lab.models
+    return _only(lab.models, name)
+
+
+def _only(models: Mapping[str, Model], name: str) -> Model:
     if name in models:
         return models[name]
     found = select_models(models, [name or "?"])  # says which names resemble it

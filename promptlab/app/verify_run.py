@@ -140,8 +140,8 @@ class _Here:
 
     def _expected(self, record: Record, model: Model, path: Path) -> Expected | None:
         """What was measured of it: a record does not always say whether it was laid out as for a person or a batch."""
-        batch = replace(model, layout={"wide": True, **model.layout})
-        found = [each for each in (self._measured(model, path), self._measured(batch, path)) if each is not None]
+        ways = (self._measured(each, path) for each in (model, model.for_batch()))
+        found = [each for each in ways if each is not None]
         then = record.engine.layout if record.engine else None
         return next((each for each in found if each.engine.layout == then), found[0] if found else None)
 

@@ -60,7 +60,7 @@ def _entry(entry: Entry) -> dict[str, Any]:
         "trusted": None if entry.trusted is None else "yes" if entry.trusted else "no: see `promptlab trust`",
         "server": entry.server,
         "asked for": entry.model,
-        "on disk": None if entry.server else entry.path or f"no: `{_pull(entry)}` fetches it",
+        "on disk": None if entry.server else entry.path or f"no: `{entry.pull_command}` fetches it",
         "size": f"{size(entry.bytes)} ({entry.bytes:,} bytes)" if entry.bytes else None,
         "pinned": None if entry.server else entry.sha256 or "no: its entry has no sha256",
         "license": entry.license,
@@ -103,7 +103,3 @@ def _file(header: Header, least: int | None) -> dict[str, Any]:
         "chat template": f"{len(header.chat_template):,} characters" if header.chat_template else "none",
         "needs": f"{size(least)} of memory at least" if least else None,
     }
-
-
-def _pull(entry: Entry) -> str:
-    return f"promptlab models pull {'' if entry.sha256 else '--pin '}{entry.name}"

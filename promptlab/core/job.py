@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from promptlab.core.options import Options, merge_options
@@ -53,6 +53,10 @@ class Model:
     """Whether its server may be asked, and files outside the library be read for it. Of a project's entry, only the
     user can say so: `files.trust`.
     """
+
+    def for_batch(self) -> Model:
+        """Laid out as a batch wants it: answers in calls of many. What was set by hand stays."""
+        return replace(self, layout={"wide": True, **self.layout})
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,9 +30,8 @@ from promptlab.engine.fake import FakeEngine
 from promptlab.engine.mixed import Mixed
 from promptlab.engine.servers import Servers
 from promptlab.errors import EngineError, ModelMissing, UsageError
-from promptlab.files.paths import config_dir
 from tests.conftest import Cli
-from tests.engine.serverkit import END, LLAMA, Scripted, drawn, said, scripted
+from tests.engine.serverkit import END, LLAMA, Scripted, drawn, own_models, said, scripted
 
 CHOICE = """\
 ---
@@ -61,9 +60,7 @@ def server() -> Iterator[Scripted]:
 @pytest.fixture
 def library(library: Path, server: Scripted) -> Path:
     """The library, and a server in the user's own models.yaml."""
-    own = config_dir() / "models.yaml"
-    own.parent.mkdir(parents=True, exist_ok=True)
-    own.write_text(f"models:\n  there:\n    server: {server.url}\n  plainly:\n    server: {server.url}\n"
+    own_models(f"models:\n  there:\n    server: {server.url}\n  plainly:\n    server: {server.url}\n"
                    "    chat_template: plain\n")  # fmt: skip
     (library / "prompts" / "choice.jinja").write_text(CHOICE)
     (library / "prompts" / "begun.jinja").write_text(BEGUN)

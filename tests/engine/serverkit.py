@@ -17,6 +17,7 @@ from promptlab.core.options import Options
 from promptlab.core.tape import Message
 from promptlab.engine.backend import Backend, Question
 from promptlab.engine.servers import Servers
+from promptlab.files.registry import user_file
 
 WAIT_S = 20.0
 LLAMA = {"id": "/home/ann/weights/tiny.gguf", "owned_by": "llamacpp", "created": 1, "meta": {"size": 5}}
@@ -144,6 +145,13 @@ def scripted() -> Iterator[Scripted]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def own_models(text: str) -> None:
+    """Write the user's own models.yaml."""
+    path = user_file()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
 
 
 def entry(server: Scripted, name: str = "tiny", **more: Any) -> Model:

@@ -12,11 +12,10 @@ from promptlab.core.events import Server
 from promptlab.engine.fake import FakeEngine
 from promptlab.engine.mixed import Mixed
 from promptlab.engine.servers import Servers
-from promptlab.files.paths import config_dir
 from promptlab.tui.screens.closer import CloserScreen
 from promptlab.tui.screens.models import ModelsScreen
 from promptlab.views.server import server_facts
-from tests.engine.serverkit import LLAMA, Scripted, scripted
+from tests.engine.serverkit import LLAMA, Scripted, own_models, scripted
 from tests.tui.kit import playing
 
 
@@ -29,9 +28,7 @@ def server() -> Iterator[Scripted]:
 
 @pytest.fixture
 def library(library: Path, server: Scripted) -> Path:
-    own = config_dir() / "models.yaml"
-    own.parent.mkdir(parents=True, exist_ok=True)
-    own.write_text(f"models:\n  there:\n    server: {server.url}\n    default: true\n")
+    own_models(f"models:\n  there:\n    server: {server.url}\n    default: true\n")
     return library
 
 

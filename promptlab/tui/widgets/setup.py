@@ -167,4 +167,4 @@ def _missing(row: Entry) -> str:
     """Why a model cannot be asked."""
     if row.server:
         return "promptlab trust lets it be asked"
-    return f"missing: promptlab models pull {'' if row.sha256 else '--pin '}{row.name}"
+    return f"missing: {row.pull_command}"
