@@ -42,7 +42,7 @@ def list_(
     lines = [
         (r.id, r.started_at[:16].replace("T", " "), r.label, r.model, _short(r.error, r.output_start)) for r in rows
     ]
-    table = grid(("ID", "STARTED (UTC)", "PROMPT", "MODEL", "OUTPUT"), lines, cut_last=True)
+    table = grid(("ID", "STARTED (UTC)", "PROMPT", "MODEL", "OUTPUT"), lines, cut_last=True, spare=(1, 3))
     print_grid(table, "no runs yet: `promptlab run` makes some")
 
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from promptlab.tui.bindings import of
 from promptlab.tui.screens.help import HelpScreen
 from promptlab.tui.screens.models import ModelsScreen
 from promptlab.tui.widgets.model_details import ModelDetails
-from promptlab.tui.widgets.model_table import headings
+from promptlab.tui.widgets.model_table import ModelTable, headings
 from tests.conftest import sha256
 from tests.files.ggufkit import STRING, U32, gguf, typed
 from tests.tui.kit import Held, Player, playing
@@ -95,6 +96,30 @@ def test_list_and_details(library: Path, engine: FakeEngine) -> None:
             assert player.top().query_one(ModelDetails).has_focus
             await player.press("f6")
             assert not player.top().query_one(ModelDetails).has_focus
+
+    asyncio.run(go())
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 24)])
+def test_the_marked_model_is_in_sight(library: Path, engine: FakeEngine, size: tuple[int, int]) -> None:
+    models = library / "models.yaml"
+    names = [f"served-{number}" for number in range(30)]
+    entries = "".join(f"  {name}:\n    server: http://127.0.0.1:9/v1\n" for name in names)
+    models.write_text(f"{models.read_text()}\n{entries}")
+
+    async def go() -> None:
+        async with shelf(library, engine, size) as player:
+            table = player.top().query_one(ModelTable)
+
+            def in_sight(name: str) -> bool:
+                return (row := table.marked) is not None and row.name == name and f"{name} " in player.within(table)
+
+            await player.press("end")
+            for name in names[-1], names[-2]:
+                await player.until(partial(in_sight, name), name)
+                await player.press("up")
+            await player.press("home")
+            await player.until(partial(in_sight, "alpha"), "alpha")
 
     asyncio.run(go())
 

@@ -43,7 +43,7 @@ _HEADINGS = (
     Heading("SIZE", 7, lambda row, news: Content(show.size(row.bytes) if row.bytes else ""), right=True),
     Heading("LICENSE", 12, lambda row, news: show.line(row.license)),
     Heading("DEFAULT", 7, lambda row, news: Content("✓" if row.default else "")),
-    Heading("CONTEXT", 7, lambda row, news: Content(f"{row.context:,}"), right=True),
+    Heading("CONTEXT", 7, lambda row, news: Content("" if row.server else f"{row.context:,}"), right=True),
     Heading("TAGS", 18, lambda row, news: show.line(" ".join(row.tags), show.DIM)),
     Heading("TITLE", 34, lambda row, news: show.line(row.title)),
 )
