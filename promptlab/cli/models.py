@@ -55,7 +55,8 @@ def list_(context: typer.Context, json: Json = False) -> None:
     if hiding := [m.name for m in models if m.hides]:
         say(f"{', '.join(hiding)}: yours, in the place of the project's of the same name")
     if waiting := [m.name for m in models if m.trusted is False]:
-        say(f"{', '.join(waiting)}: wants more than this library; `promptlab trust` shows what, and lets it")
+        want = "want" if len(waiting) > 1 else "wants"
+        say(f"{', '.join(waiting)} {want} more than this library: `promptlab trust` shows what, and lets it")
 
 
 @app.command("show")

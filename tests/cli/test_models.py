@@ -70,7 +70,7 @@ def test_an_entry_of_ones_own_answers_in_any_library(cli: Cli) -> None:
 def test_what_is_not_trusted_is_told_and_refused(cli: Cli, wanting: Path) -> None:
     result = cli("models", "list")
     assert "served   not trusted" in result.out
-    assert "served, outside: wants more than this library; `promptlab trust` shows what" in result.err
+    assert "served, outside want more than this library: `promptlab trust` shows what" in result.err
     result = cli("run", "explain", "--var", "topic=rain", "-m", "served")
     assert result.code == 2
     assert result.err == (

@@ -105,7 +105,7 @@ class Setup(VerticalScroll):
                 _labelled("judge", self._judge),
                 _labelled("likeness", self._likeness),
                 _labelled("answers in the history", self._recall),
-                _labelled("run the code of `python` checks", self._code),
+                _labelled("run `python` checks", self._code),
             )
         yield Problems(id="batch-problems").data_bind(Setup.reasons)
 
