@@ -1,36 +1,117 @@
-"""Drawing less: Textual's compositor, which for every small change draws every widget whose clip it touches.
+"""Drawing less: Textual's compositor without the work whose outcome nobody sees.
 
-That are nearly all, because the clip of most is the whole screen; and it draws all of their lines. While three answers
-stream, this takes most of the time of the screen's thread.
+For any change Textual draws every widget whose clip the change touches, those behind others too, cuts all of their
+lines wherever any widget ends, and throws away what lies behind. While answers stream, and when a key lays the screen
+out anew, this takes most of the time of the screen's thread. Here each line remembers which of its cells are still to
+be drawn. Widgets come from the front to the back; those that find no cell left are not drawn, and a line is cut only
+where something else stands before it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
-from textual._compositor import Compositor
+from rich.console import Console
+from textual._compositor import Compositor, CompositorUpdate, LayoutUpdate
 from textual.geometry import Region
 from textual.screen import Screen
 from textual.strip import Strip
 
 S = TypeVar("S", bound=Screen[Any])
+Span = tuple[int, int, int]
+"""Cells of a line: its number, the first column, and the one after the last."""
+Pieces = dict[int, list[tuple[int, Strip]]]
+"""What is drawn, by the number of the line: from which column on, and what; from left to right."""
 
 
 class FrugalCompositor(Compositor):
-    """Draws only widgets that are where something has changed, and of these only the lines."""
+    """Draws only what can be seen of what has changed."""
 
-    def _get_renders(self, crop: Region | None = None) -> Iterable[tuple[Region, Region, list[Strip]]]:
-        if crop is None:
-            yield from super()._get_renders()
-            return
-        # Whole lines, because a line is put together of pieces that end where widgets do, not where the crop does.
-        rows = Region(0, crop.y, self.size.width, crop.height)
-        for widget, (region, clip) in self.visible_widgets.items():
+    def render_full_update(self, simplify: bool = False) -> LayoutUpdate:
+        """Draw the whole screen."""
+        if simplify:  # a picture is made, where nothing hurries
+            return super().render_full_update(simplify=True)
+        self._dirty_regions.clear()
+        pieces = self.paint([(y, 0, self.size.width) for y in range(self.size.height)])
+        return LayoutUpdate([[strip for _, strip in pieces[y]] for y in range(self.size.height)], self.size.region)
+
+    def render_partial_update(self) -> SpansUpdate | None:  # type: ignore[override]  # no more is asked of it
+        """Draw what has changed."""
+        within = self.size.region
+        changed = [region for each in self._dirty_regions if (region := each.intersection(within))]
+        self._dirty_regions.clear()
+        return SpansUpdate(self.paint(list(self._regions_to_spans(changed)))) if changed else None
+
+    def paint(self, spans: Sequence[Span]) -> Pieces:
+        """Draw these cells; spans come in the order of their lines, and do not overlap."""
+        missing: dict[int, list[tuple[int, int]]] = {}
+        for y, start, end in spans:
+            missing.setdefault(y, []).append((start, end))
+        found: Pieces = {y: [] for y in missing}
+        for widget, (region, clip) in self.visible_widgets.items():  # from the front to the back
             seen = region.intersection(clip)
-            if crop.overlaps(seen):
-                part = seen.intersection(rows)
-                yield region, part, widget.render_lines(part.translate(-region.offset))
+            left, right = seen.column_span
+            lines = [y for y in missing if seen.y <= y < seen.bottom and _touches(missing[y], left, right)]
+            if not lines:
+                continue
+            top = lines[0]
+            part = Region(left, top, seen.width, lines[-1] + 1 - top).translate(-region.offset)
+            strips = widget.render_lines(part)
+            for y in lines:
+                missing[y] = _fill(missing[y], left, right, strips[y - top], found[y])
+                if not missing[y]:
+                    del missing[y]
+            if not missing:
+                break
+        for line in found.values():
+            line.sort(key=_column)
+        return found
+
+
+class SpansUpdate(CompositorUpdate):
+    """Pieces of lines, for a terminal."""
+
+    def __init__(self, pieces: Pieces) -> None:
+        self.pieces = pieces
+
+    def render_segments(self, console: Console) -> str:
+        """As what is to be written to the terminal."""
+        written: list[str] = []
+        for y, line in self.pieces.items():
+            at = -1
+            for x, strip in line:
+                if x != at:
+                    written.append(f"\x1b[{y + 1};{x + 1}H")
+                written.append(strip.render(console))
+                at = x + strip.cell_length
+        return "".join(written)
+
+
+def _column(piece: tuple[int, Strip]) -> int:
+    return piece[0]
+
+
+def _touches(spans: Iterable[tuple[int, int]], left: int, right: int) -> bool:
+    return any(start < right and left < end for start, end in spans)
+
+
+def _fill(
+    spans: Sequence[tuple[int, int]], left: int, right: int, strip: Strip, found: list[tuple[int, Strip]]
+) -> list[tuple[int, int]]:
+    """Take from a strip, which begins at `left`, what is missing; gives what is missing still."""
+    still = []
+    for start, end in spans:
+        first, last = max(start, left), min(end, right)
+        if first >= last:
+            still.append((start, end))
+            continue
+        found.append((first, strip if (first, last) == (left, right) else strip.crop(first - left, last - left)))
+        if start < first:
+            still.append((start, first))
+        if last < end:
+            still.append((last, end))
+    return still
 
 
 def draw_less(screen: S) -> S:

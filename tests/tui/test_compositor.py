@@ -2,12 +2,16 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 from pathlib import Path
 
 import pytest
+from rich.console import Console
+from rich.style import Style
 from textual._compositor import Compositor
 from textual.geometry import Region
 from textual.strip import Strip
+from textual.widget import Widget
 
 from promptlab.engine.fake import FakeEngine
 from promptlab.tui.compositor import FrugalCompositor
@@ -16,36 +20,43 @@ from tests.tui.kit import Player, playing
 SIZE = (120, 40)
 
 
-def drawn(compositor: Compositor, region: Region) -> list[str]:
+def cells(strips: list[Strip]) -> list[tuple[str, Style | None]]:
+    """What stands in each cell, and how it is drawn; a wide character is one of them."""
+    return [(char, style) for strip in strips for text, style, _ in strip for char in text]
+
+
+def drawn(compositor: FrugalCompositor, region: Region) -> list[list[tuple[str, Style | None]]]:
     """What a part of the screen is drawn as when only that has changed."""
     compositor._dirty_regions = {region}
     update = compositor.render_partial_update()
     assert update is not None
-    lines = []
-    for y, x1, x2 in update.spans:
-        pieces = sorted(update.chops[y].items())
-        assert all(strip is not None for cut, strip in pieces if x1 <= cut < x2), "a hole"
-        before = max(cut for cut, strip in pieces if cut <= x1)
-        known = [strip for cut, strip in pieces if before <= cut < x2 and strip is not None]
-        lines.append(Strip.join(known).crop(x1 - before, x2 - before).text)
-    return lines
+    assert list(update.pieces) == list(range(region.y, region.bottom))
+    for line in update.pieces.values():
+        at = region.x
+        for x, strip in line:
+            assert x == at, "a hole, or what is drawn twice"
+            at += strip.cell_length
+        assert at == region.right
+    return [cells([strip for _, strip in line]) for line in update.pieces.values()]
 
 
 async def look_at(player: Player, luck: random.Random) -> None:
-    """Any part of the screen is drawn as it is when all of it is."""
+    """Any part of the screen is drawn as Textual draws it when it draws all."""
     compositor = player.app.screen._compositor
     assert isinstance(compositor, FrugalCompositor)
+    usual = [cells([strip]) for strip in Compositor.render_strips(compositor)]
+    assert [cells(list(line)) for line in compositor.render_full_update().strips] == usual
     for _ in range(30):
         x, y = luck.randrange(SIZE[0]), luck.randrange(SIZE[1])
         region = Region(x, y, luck.randint(1, SIZE[0] - x), luck.randint(1, SIZE[1] - y))
-        whole = [strip.crop(region.x, region.right).text for strip in compositor.render_strips()]
+        whole = [cells([strip.crop(region.x, region.right)]) for strip in Compositor.render_strips(compositor)]
         assert drawn(compositor, region) == whole[region.y : region.bottom]
 
 
 @pytest.mark.parametrize("key", ["f2", "f3", "f4", "f5", "ctrl+b", "ctrl+t"])
 def test_a_part_of_a_screen_is_drawn_as_in_the_whole(library: Path, key: str) -> None:
     async def go() -> None:
-        engine = FakeEngine(lambda question, prompt: "The light of a low sun.\n" * 60)
+        engine = FakeEngine(lambda question, prompt: "The light of a low sun, 太陽の光.\n" * 60)
         async with playing(library, engine, SIZE) as player:
             await player.choose("explain")
             await player.press("enter")
@@ -58,14 +69,45 @@ def test_a_part_of_a_screen_is_drawn_as_in_the_whole(library: Path, key: str) ->
     asyncio.run(go())
 
 
-def test_of_a_small_part_few_widgets_are_drawn(library: Path) -> None:
+def test_of_a_small_part_few_lines_are_drawn(library: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def go() -> None:
         async with playing(library, FakeEngine(), SIZE) as player:
             await player.choose("explain")
-            compositor, small = player.app.screen._compositor, Region(60, 20, 30, 1)
-            ours, usual = list(compositor._get_renders(small)), list(Compositor._get_renders(compositor, small))
-            assert 0 < len(ours) < len(usual)
-            assert sum(len(strips) for *_, strips in ours) == len(ours)  # of each a line
-            assert sum(len(strips) for *_, strips in usual) > 5 * len(ours)
+            asked: list[int] = []
+            draw = Widget.render_lines
+
+            def render_lines(widget: Widget, crop: Region) -> list[Strip]:
+                asked.append(crop.height)
+                return draw(widget, crop)
+
+            monkeypatch.setattr(Widget, "render_lines", render_lines)
+            compositor = player.app.screen._compositor
+            assert isinstance(compositor, FrugalCompositor)
+            drawn(compositor, Region(60, 20, 30, 1))
+            assert asked == [1]  # the widget that is there, and nothing that lies behind it
+            asked.clear()
+            compositor.render_full_update()
+            ours, before = sum(asked), len(asked)
+            compositor.render_strips()
+            assert ours < 0.8 * sum(asked[before:]), f"{ours} lines, and Textual draws {sum(asked[before:])}"
+
+    asyncio.run(go())
+
+
+def test_pieces_are_written_to_where_they_belong(library: Path) -> None:
+    async def go() -> None:
+        async with playing(library, FakeEngine(), SIZE) as player:
+            await player.choose("explain")
+            compositor = player.app.screen._compositor
+            compositor._dirty_regions = {Region(2, 0, 5, 2), Region(90, 1, 3, 1), Region(118, 39, 9, 9)}
+            update = compositor.render_partial_update()
+            assert update is not None
+            written = re.sub(r"\x1b\[[\d;]*m", "", update.render_segments(Console(force_terminal=True)))
+            whole = [strip.text for strip in compositor.render_strips()]
+            assert written == "".join(
+                f"\x1b[{y + 1};{x + 1}H{whole[y][x:end]}"
+                for y, x, end in ((0, 2, 7), (1, 2, 7), (1, 90, 93), (39, 118, 120))
+            )
+            assert compositor.render_partial_update() is None
 
     asyncio.run(go())
