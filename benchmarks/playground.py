@@ -201,6 +201,7 @@ def main() -> None:
     parser.add_argument("--height", type=int, default=48)
     parser.add_argument("--play", type=Path, help=argparse.SUPPRESS)
     asked = parser.parse_args()
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # else whatever is new would be compiled at each start
     if asked.play:
         play(asked.play, asked.seconds)
         return

@@ -17,6 +17,12 @@ from textual._compositor import Compositor, CompositorUpdate, LayoutUpdate
 from textual.geometry import Region
 from textual.screen import Screen
 from textual.strip import Strip
+from textual.widget import Widget
+
+FEW = 3
+"""Lines that may as well be drawn each."""
+EFFECTS = ("tint", "hatch", "text_opacity", "outline_top", "outline_right", "outline_bottom", "outline_left")
+"""What Textual does to lines besides frames."""
 
 S = TypeVar("S", bound=Screen[Any])
 Span = tuple[int, int, int]
@@ -57,7 +63,7 @@ class FrugalCompositor(Compositor):
                 continue
             top = lines[0]
             part = Region(left, top, seen.width, lines[-1] + 1 - top).translate(-region.offset)
-            strips = widget.render_lines(part)
+            strips = _lines(widget, part)
             for y in lines:
                 missing[y] = _fill(missing[y], left, right, strips[y - top], found[y])
                 if not missing[y]:
@@ -86,6 +92,44 @@ class SpansUpdate(CompositorUpdate):
                 written.append(strip.render(console))
                 at = x + strip.cell_length
         return "".join(written)
+
+
+def _lines(widget: Widget, part: Region) -> list[Strip]:
+    """What a part of a widget looks like, line by line: what `Widget.render_lines` gives, for less where that can be.
+
+    Textual draws a frame around each line, also where there is none; and between the edges of a container there is
+    nothing but the cells beside its children, so that one line stands for all.
+    """
+    if type(widget).render_lines is not Widget.render_lines or widget.opacity != 1 or widget.hover_style._link_id:
+        return widget.render_lines(part)
+    styles = widget.styles
+    if not any(styles.gutter) and not any(styles.has_rule(name) for name in EFFECTS):
+        return _unframed(widget, part)
+    first, last = max(part.y, styles.gutter.top), min(part.bottom, widget.region.height - styles.gutter.bottom)
+    if last - first < FEW or not _is_empty(widget):
+        return widget.render_lines(part)
+    left, top, width, _ = part
+    lines = widget.render_lines(Region(left, top, width, first + 1 - top))
+    lines += lines[-1:] * (last - first - 1)
+    if last < part.bottom:
+        lines += widget.render_lines(Region(left, last, width, part.bottom - last))
+    return lines
+
+
+def _unframed(widget: Widget, part: Region) -> list[Strip]:
+    outside, background = widget.background_colors
+    width = widget.size.width
+    rest = widget._styles_cache.get_inner_outer(outside, background)[0].rich_style
+    lines = [widget.render_line(y).adjust_cell_length(width, rest) for y in part.line_range]
+    for each in widget.get_line_filters():
+        lines = [line.apply_filter(each, background) for line in lines]
+    left, right = part.column_span
+    return lines if (left, right) == (0, width) else [line.crop(left, right) for line in lines]
+
+
+def _is_empty(widget: Widget) -> bool:
+    own = all(getattr(type(widget), name) is getattr(Widget, name) for name in ("render", "render_line"))
+    return own and widget.is_container and not widget.styles.has_rule("keyline")
 
 
 def _column(piece: tuple[int, Strip]) -> int:

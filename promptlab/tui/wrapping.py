@@ -13,8 +13,30 @@ _WORD = re.compile(r"\s*\S+\s*")
 
 def breaks(text: str, width: int) -> list[int]:
     """Where the lines after the first one begin. Wide words are broken; blanks before a break hang over."""
-    if len(text) <= width and text.isascii():
-        return []
+    if text.isascii() and text.isprintable():
+        return _ascii_breaks(text, width)
+    return _cell_breaks(text, width)
+
+
+def _ascii_breaks(text: str, width: int) -> list[int]:
+    """Where a character is a cell and only a space is blank, a line at a time."""
+    found: list[int] = []
+    end = len(text.rstrip(" "))
+    start, solid = 0, len(text) - len(text.lstrip(" "))
+    while end - start > width:
+        if text[start + width] == " ":  # the line is full; the blanks after it hang over
+            place = start + width + 1
+            while text[place] == " ":
+                place += 1
+        else:
+            place = text.rfind(" ", solid, start + width) + 1 or start + width  # no blank: a long word is broken
+        found.append(place)
+        start = solid = place
+    return found
+
+
+def _cell_breaks(text: str, width: int) -> list[int]:
+    """Where characters may be wide, a word at a time."""
     found: list[int] = []
     column = 0
     for match in _WORD.finditer(text):

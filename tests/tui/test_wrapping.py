@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from promptlab.tui.wrapping import breaks, wrap_on
+from promptlab.tui.wrapping import _ascii_breaks, _cell_breaks, breaks, wrap_on
 
 TEXTS = st.text(st.sampled_from("ab c  def 漢字é👩-"), max_size=60)
 WIDTHS = st.integers(2, 12)
@@ -36,6 +36,11 @@ def test_nothing_is_lost_and_everything_fits(text: str, width: int) -> None:
     for start, end in zip((0, *places), (*places, len(text)), strict=True):
         assert start < end or not text
         assert cell_len(text[start:end].rstrip()) <= width
+
+
+@given(st.text(st.sampled_from("ab c  def -"), max_size=80), WIDTHS)
+def test_plain_text_breaks_as_any_other(text: str, width: int) -> None:
+    assert _ascii_breaks(text, width) == _cell_breaks(text, width)
 
 
 @given(TEXTS, TEXTS, WIDTHS)

@@ -9,7 +9,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from promptlab.core.text import sanitize
 from promptlab.tui import show
@@ -23,6 +23,7 @@ from promptlab.tui.state import Survey
 from promptlab.tui.widgets.askline import AskLine
 from promptlab.tui.widgets.bars import Problems, TitleBar
 from promptlab.tui.widgets.casepage import CasePage
+from promptlab.tui.widgets.keybar import KeyBar
 from promptlab.tui.widgets.matrix import LEGEND, MatrixTable
 from promptlab.tui.widgets.models import ModelList
 from promptlab.tui.widgets.picture import Picture
@@ -58,7 +59,7 @@ class BatchScreen(BatchAnswers):
         yield Problems(id="batch-trouble").data_bind(BatchScreen.reasons)
         yield Static(Content.styled(LEGEND, show.DIM), id="batch-legend")
         yield AskLine()
-        yield Footer(compact=True)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         """Follow what the library holds; begin with what is chosen in play."""

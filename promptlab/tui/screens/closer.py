@@ -11,7 +11,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.content import Content
 from textual.screen import Screen
-from textual.widgets import ContentSwitcher, Footer, Static
+from textual.widgets import ContentSwitcher, Static
 
 from promptlab.core.record import Record
 from promptlab.core.subject import Agreement, Difference, Subject, agreement, difference, of_cell, of_record
@@ -22,6 +22,7 @@ from promptlab.tui.desk import Task
 from promptlab.tui.program import key_of, program
 from promptlab.tui.widgets.bars import Tab, TitleBar
 from promptlab.tui.widgets.closer_panes import AgreementPane, DifferencePane, SawPane, TokensPane
+from promptlab.tui.widgets.keybar import KeyBar
 from promptlab.tui.widgets.transcript import Paragraph
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class CloserScreen(Screen[None]):
             yield DifferencePane(id="difference")
             yield SawPane(id="saw")
             yield AgreementPane(id="agreement")
-        yield Footer(compact=True)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         """Show the first view."""

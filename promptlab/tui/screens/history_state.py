@@ -12,7 +12,7 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.reactive import var
 from textual.screen import Screen
-from textual.widgets import Footer, Input, Static
+from textual.widgets import Input, Static
 
 from promptlab.tui import show
 from promptlab.tui.bindings import shown_key
@@ -22,6 +22,7 @@ from promptlab.tui.program import program
 from promptlab.tui.record_text import preview
 from promptlab.tui.widgets.bars import TitleBar
 from promptlab.tui.widgets.field import Line
+from promptlab.tui.widgets.keybar import KeyBar
 from promptlab.tui.widgets.runs import RunList
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class HistoryState(Screen[None]):
             with VerticalScroll(id="run") as pane:
                 pane.border_title = Content("Run")
                 yield Static(id="run-text")
-        yield Footer(compact=True)
+        yield KeyBar()
 
     # --- searching ---------------------------------------------------------------------------------------------------
 

@@ -10,7 +10,6 @@ from textual.app import ComposeResult
 from textual.containers import Container
 from textual.reactive import var
 from textual.screen import Screen
-from textual.widgets import Footer
 
 from promptlab.tui.bindings import bindings
 from promptlab.tui.desk import Desk
@@ -19,6 +18,7 @@ from promptlab.tui.model_work import ModelWork
 from promptlab.tui.program import key_of, program
 from promptlab.tui.state import Survey
 from promptlab.tui.widgets.bars import Problems, TitleBar
+from promptlab.tui.widgets.keybar import KeyBar
 from promptlab.tui.widgets.model_details import ModelDetails
 from promptlab.tui.widgets.model_table import ModelTable
 
@@ -54,7 +54,7 @@ class ModelsScreen(Screen[None]):
             yield ModelTable(id="model-table").data_bind(ModelsScreen.rows, ModelsScreen.news)
             yield ModelDetails(id="model-details").data_bind(ModelsScreen.details, ModelsScreen.news)
         yield Problems(id="problems").data_bind(ModelsScreen.reasons)
-        yield Footer(compact=True)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         """Follow what the library holds, and what is done with it."""

@@ -10,7 +10,6 @@ from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
-from textual.widgets import Footer
 
 from promptlab.tui.bindings import bindings
 from promptlab.tui.program import key_of, program
@@ -27,6 +26,7 @@ from promptlab.tui.widgets.column import Column
 from promptlab.tui.widgets.columns import Columns
 from promptlab.tui.widgets.field import FieldPane
 from promptlab.tui.widgets.form import Form
+from promptlab.tui.widgets.keybar import KeyBar
 from promptlab.tui.widgets.models import ModelList
 from promptlab.tui.widgets.options import OptionsPane
 from promptlab.tui.widgets.prompts import PromptList, PromptPane
@@ -47,6 +47,9 @@ class PlayScreen(PromptActions, AskActions, ModelActions, AnswerActions, CloserA
 
     def compose(self) -> ComposeResult:
         """Sidebar and answers between the title and the keys."""
+        # Textual does this once it has drawn the screen, and then lays it out again.
+        fitting = [name for width, name in self.HORIZONTAL_BREAKPOINTS if width <= self.app.size.width]
+        self.add_class(fitting[-1], update=False)
         yield TitleBar()
         with Horizontal(id="body"):
             with Vertical(id="sidebar"):
@@ -62,7 +65,7 @@ class PlayScreen(PromptActions, AskActions, ModelActions, AnswerActions, CloserA
                     PlayScreen.source, PlayScreen.findings, PlayScreen.looking, row=PlayScreen.chosen
                 )
                 yield Columns(id="columns").data_bind(PlayScreen.cells)
-        yield Footer(compact=True)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         """Follow what the library holds."""

@@ -202,7 +202,7 @@ class SawPane(Vertical):
     """Everything that the model was given."""
 
     DEFAULT_CSS = """
-    SawPane > Reading { height: 1fr; padding: 0 1; }
+    SawPane > Reading { height: 1fr; margin: 0 1; }
     """
 
     def compose(self) -> ComposeResult:

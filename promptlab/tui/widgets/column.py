@@ -28,7 +28,7 @@ class Column(Vertical):
 
     DEFAULT_CSS = """
     Column {
-        & > Transcript { height: 1fr; padding: 0 0 0 1; }
+        & > Transcript { height: 1fr; margin: 0 0 0 1; }
         & > .strip { height: 1; padding: 0 1; display: none; text-wrap: nowrap; text-overflow: ellipsis; }
         & > .took { height: auto; padding: 0 1; color: $text-muted; border-top: solid $border-blurred; }
         &.-low > .took { max-height: 1; border-top: none; }

@@ -18,6 +18,7 @@ from textual.widgets import Input, Select, Static
 from promptlab.tui import asking, show
 from promptlab.tui.asking import Asked
 from promptlab.tui.bindings import shown_key
+from promptlab.tui.program import program
 from promptlab.tui.state import PromptRow
 from promptlab.tui.widgets.field import CONTROLS, FieldPane, Line
 
@@ -98,12 +99,11 @@ class OptionsPane(Vertical, FieldPane):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.border_title = Content("Options")
-        lines = {name: Line("", placeholder="") for name in asking.NAMES}
-        self._settings = {name: Setting(name, line, asking.HINTS[name]) for name, line in lines.items()}
-        self._lines = lines
-        self._samples = Line("1", placeholder="1")
-        self._made = False
-        self._mode: Select[str] = Select(_MODES, prompt="as models.yaml says", compact=True)
+        self._settings: dict[str, Setting] = {}
+        self._lines: dict[str, Line] = {}
+        """Of each option, once there are fields."""
+        self._samples: Line
+        self._mode: Select[str]
 
     def compose(self) -> ComposeResult:
         """The line, and the fields in its place."""
@@ -113,16 +113,21 @@ class OptionsPane(Vertical, FieldPane):
     def enter(self) -> None:
         """Unfold, and put the focus on the first field."""
         self.open = True
+        self._make_fields()
         self.call_after_refresh(self._lines[asking.NAMES[0]].focus)
 
     def _make_fields(self) -> None:
         """Only once they are wanted: they are half of the widgets on the screen, and the first paint waits for each."""
-        if self._made:
+        if self._lines:
             return
-        self._made = True
-        count = Setting("samples", self._samples)
-        fields = [*self._settings.values(), count, Setting("mode", self._mode)]
+        self._lines = {name: Line("", placeholder="") for name in asking.NAMES}
+        self._settings = {name: Setting(name, line, asking.HINTS[name]) for name, line in self._lines.items()}
+        self._samples = Line(str(self.samples), placeholder="1")
+        self._mode = Select(_MODES, prompt="as models.yaml says", compact=True)
+        fields = [*self._settings.values(), Setting("samples", self._samples), Setting("mode", self._mode)]
         self.query_one(VerticalScroll).mount_all(fields)
+        self._name_keys(program(self).keys)
+        self._tell()
 
     def put(self, options: Mapping[str, Any], mode: str | None) -> None:
         """Set these options and no others, as if they had been typed."""
@@ -158,7 +163,7 @@ class OptionsPane(Vertical, FieldPane):
 
     def watch_samples(self, samples: int) -> None:
         """Show how many, however that was set."""
-        if self._samples.value.strip() != str(samples):
+        if self._lines and self._samples.value.strip() != str(samples):
             self._samples.value = str(samples)
         self._tell()
 
@@ -178,7 +183,8 @@ class OptionsPane(Vertical, FieldPane):
     def _name_keys(self, keys: Mapping[str, str]) -> None:
         self.border_subtitle = Content(f"{shown_key('ask.options', keys)} folds")
         fewer, more = shown_key("samples.fewer", keys), shown_key("samples.more", keys)
-        self._samples.tooltip = Content(f"How often each model is asked: {fewer} and {more} do the same.")
+        if self._lines:
+            self._samples.tooltip = Content(f"How often each model is asked: {fewer} and {more} do the same.")
 
     def on_click(self, event: events.Click) -> None:
         """Unfold."""

@@ -11,6 +11,7 @@ import math
 from collections.abc import Sequence
 from typing import ClassVar, NamedTuple
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
@@ -174,8 +175,21 @@ class Transcript(ScrollView, can_focus=True, inherit_bindings=False):
             self.set_reactive(Widget.virtual_size, size)
             self._scroll_update(size)
 
+    def _size_updated(self, size: Size, virtual_size: Size, container_size: Size, layout: bool = True) -> bool:
+        """Another width is another wrapping; with another height the end is elsewhere.
+
+        Here, where the layout is made: a `Resize` is told only after the text was drawn in the wrong lines.
+        """
+        changed = super()._size_updated(size, virtual_size, container_size, layout)
+        if changed:
+            self._fit()
+        return changed
+
     def on_resize(self, event: events.Resize) -> None:
-        """Another width is another wrapping; with another height the end is elsewhere."""
+        """Fit also where the first layout came before the text."""
+        self._fit()
+
+    def _fit(self) -> None:
         if self.scrollable_content_region.width != self._width:
             self._wrap(0)
         self._keep_up()
@@ -196,7 +210,9 @@ class Transcript(ScrollView, can_focus=True, inherit_bindings=False):
         strip = self._strips.get(number)
         if strip is None or strip.cell_length != self.size.width:
             style = self._style(self.paragraphs[self._lines[number].paragraph].style)
-            strip = Strip([Segment(self._text(number), style)]).adjust_cell_length(self.size.width, self._around)
+            text, width = self._text(number), self.size.width
+            rest = Segment(" " * (width - cell_len(text)), self._around)
+            strip = Strip([Segment(text, style), rest], width)
             self._strips[number] = strip.apply_offsets(0, number)
         if (selection := self.text_selection) and (span := selection.get_span(number)):
             start, end = span[0], span[1] if span[1] >= 0 else strip.cell_length
