@@ -152,6 +152,8 @@ class Playground(App[None]):
     def _begin(self) -> None:
         gc.freeze()
         gc.enable()
+        # Drawing makes many small things that live shortly and do not refer in circles: look for circles less often.
+        gc.set_threshold(20_000, 20, 10)
         if (load := self.preferences.load) is not None:
             work = partial(_load, load, tuple(self.available_themes))
             self.desk.do(work, done=self._prefer, failed=self._not_preferred, key="settings")
@@ -163,6 +165,8 @@ class Playground(App[None]):
         self.desk.do(survey, done=self._surveyed, key="survey")
 
     def _surveyed(self, found: Survey) -> None:
+        if self.survey is None:
+            gc.freeze()  # what the lab has imported stays, too
         self.survey = found
         self.model_work.follow()
         if self._watching is None and self._watch is not None:

@@ -100,6 +100,8 @@ def _lines(widget: Widget, part: Region) -> list[Strip]:
     Textual draws a frame around each line, also where there is none; and between the edges of a container there is
     nothing but the cells beside its children, so that one line stands for all.
     """
+    if not widget.is_attached:  # it is being removed, and the layout without it comes next
+        return [Strip.blank(part.width)] * part.height
     if type(widget).render_lines is not Widget.render_lines or widget.opacity != 1 or widget.hover_style._link_id:
         return widget.render_lines(part)
     styles = widget.styles

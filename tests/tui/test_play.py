@@ -352,7 +352,7 @@ def test_a_run_that_breaks_off_is_said(library: Path, engine: FakeEngine, monkey
             await player.run()
             assert "promptlab has a defect: KeyError: 'oops [/b]'" in " ".join(player.play.reasons)
             assert [c.status for c in player.play.cells] == ["failed", "failed"]
-            assert "the run broke off" in player.text()
+            await player.until(lambda: "the run broke off" in player.text())
 
     asyncio.run(go())
 
