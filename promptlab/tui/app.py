@@ -153,7 +153,7 @@ class Playground(App[None]):
         gc.freeze()
         gc.enable()
         # Drawing makes many small things that live shortly and do not refer in circles: look for circles less often.
-        gc.set_threshold(20_000, 20, 10)
+        gc.set_threshold(10_000, 20, 10)
         if (load := self.preferences.load) is not None:
             work = partial(_load, load, tuple(self.available_themes))
             self.desk.do(work, done=self._prefer, failed=self._not_preferred, key="settings")

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Kind = Literal["columns", "grid", "tabs"]
 Choice = Literal["auto", "columns", "grid", "tabs"]
@@ -17,8 +16,7 @@ MIN_HEIGHT = 10
 KINDS: tuple[Kind, ...] = ("columns", "grid", "tabs")
 
 
-@dataclass(frozen=True, slots=True)
-class Arrangement:
+class Arrangement(NamedTuple):
     """How columns share the room."""
 
     kind: Kind

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
 from rich.console import Console
-from textual._compositor import Compositor, CompositorUpdate, LayoutUpdate
-from textual.geometry import Region
+from textual._compositor import Compositor, CompositorUpdate, LayoutUpdate, ReflowResult
+from textual.geometry import Region, Size
 from textual.screen import Screen
 from textual.strip import Strip
 from textual.widget import Widget
@@ -33,6 +33,12 @@ Pieces = dict[int, list[tuple[int, Strip]]]
 
 class FrugalCompositor(Compositor):
     """Draws only what can be seen of what has changed."""
+
+    def reflow(self, parent: Widget, size: Size) -> ReflowResult:
+        """Lay all out; what Textual had marked as to be laid out again is, by that."""
+        result = super().reflow(parent, size)
+        self._full_map_invalidated = False
+        return result
 
     def render_full_update(self, simplify: bool = False) -> LayoutUpdate:
         """Draw the whole screen."""

@@ -14,8 +14,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar
 
 from promptlab.errors import PromptlabError
 from promptlab.tui import show
@@ -131,8 +130,7 @@ class Task(Generic[T]):
             (self._failed or self._desk.complain)(show.problems(outcome.error))
 
 
-@dataclass(frozen=True, slots=True)
-class _Outcome:
+class _Outcome(NamedTuple):
     value: Any
     error: PromptlabError | None = None
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from textual.content import Content
 
-from promptlab.core.agreement import same_form
 from promptlab.tui import show
 
 if TYPE_CHECKING:
@@ -19,8 +17,7 @@ Key: TypeAlias = tuple[str, str, int]
 """Names a column in this run and the next: prompt, model, and which one of those that have both in common."""
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(NamedTuple):
     """What one column shows."""
 
     key: Key
@@ -95,6 +92,8 @@ class Letters:
         return tuple(found)
 
     def _form(self, record: Record) -> str:
+        from promptlab.core.agreement import same_form  # here, because nobody says anything before the first picture
+
         if record.id not in self._forms:
             self._forms[record.id] = same_form(record.output)
         return self._forms[record.id]

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from textual.keys import KEY_ALIASES, Keys, _character_to_key
 
@@ -22,8 +21,7 @@ NAMES = frozenset(
 """Keys whose names are longer than a character."""
 
 
-@dataclass(frozen=True, slots=True)
-class Preferences:
+class Preferences(NamedTuple):
     """Where they come from, and where they go."""
 
     theme: str = ""

@@ -6,9 +6,8 @@ A text that grows is made into lines once; of what was added, only that is looke
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from itertools import takewhile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from promptlab.core.text import sanitize, sanitize_line
 from promptlab.tui import show
@@ -33,8 +32,7 @@ FOLDED = show.ACCENT
 BLANK = Paragraph("")
 
 
-@dataclass(frozen=True, slots=True)
-class Script:
+class Script(NamedTuple):
     """Everything that a column says."""
 
     paragraphs: tuple[Paragraph, ...] = ()

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from promptlab.app.models import Entry
     from promptlab.core.prompt import Prompt
 
 
-@dataclass(frozen=True, slots=True)
-class PromptRow:
+class PromptRow(NamedTuple):
     """A prompt in the list."""
 
     name: str
@@ -23,14 +21,13 @@ class PromptRow:
     """Why not."""
 
 
-@dataclass(frozen=True, slots=True)
-class Survey:
+class Survey(NamedTuple):
     """What a library holds, and which models can be asked."""
 
     root: Path
     prompts: tuple[PromptRow, ...] = ()
     models: tuple[Entry, ...] = ()
-    problems: tuple[str, ...] = field(default=())
+    problems: tuple[str, ...] = ()
     """Why prompts or models could not be listed at all."""
 
     @property

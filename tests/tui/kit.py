@@ -19,6 +19,7 @@ from promptlab.core.events import EngineEvent
 from promptlab.engine.backend import Backend
 from promptlab.engine.fake import Answer, FakeEngine
 from promptlab.tui.app import Playground
+from promptlab.tui.widgets.bars import TitleBar
 from promptlab.tui.widgets.column import Column
 from promptlab.tui.widgets.columns import Columns
 from promptlab.tui.widgets.field import Field
@@ -96,6 +97,12 @@ class Player:
     def top(self) -> Screen[Any]:
         """The screen that is shown."""
         return self.app.screen
+
+    async def click_tab(self, id: str) -> None:
+        """Click on the name of a screen in the title, given the id of its command."""
+        title = self.top().query_one(TitleBar)
+        (at,) = (at for at, spot in title.tabs if spot.target.id == id)
+        await self.pilot.click(title, offset=(at + 2, 0))  # beside the title's padding and the tab's
 
     def field(self, name: str) -> Field:
         return next(f for f in self.play.query(Field) if f.declared.name == name)

@@ -17,7 +17,6 @@ from promptlab.tui.screens.history import HistoryScreen
 from promptlab.tui.screens.models import ModelsScreen
 from promptlab.tui.screens.play import PlayScreen
 from promptlab.tui.screens.play_ask import MAX_SAMPLES
-from promptlab.tui.widgets.bars import Tab
 from promptlab.tui.widgets.form import Form
 from promptlab.tui.widgets.models import ModelList
 from promptlab.tui.widgets.prompts import PromptList
@@ -105,8 +104,7 @@ def test_names_in_the_title_can_be_clicked(library: Path, engine: FakeEngine) ->
     async def go() -> None:
         async with playing(library, engine) as player:
             for mode in ("batch", "history", "models", "play"):
-                (tab,) = (each for each in player.top().query(Tab) if each.name == f"screen.{mode}")
-                await player.pilot.click(tab)
+                await player.click_tab(f"screen.{mode}")
                 assert player.app.current_mode == mode
 
     asyncio.run(go())

@@ -14,7 +14,7 @@ import promptlab.tui
 from promptlab.engine.fake import FakeEngine
 from promptlab.files.models import present, read_models
 from promptlab.tui.bindings import COMMANDS, shown_key
-from promptlab.tui.widgets.bars import Tab
+from promptlab.tui.widgets.bars import TitleBar
 from promptlab.tui.widgets.models import ModelList
 from promptlab.tui.widgets.options import OptionsPane
 from promptlab.tui.widgets.prompts import PromptList
@@ -152,8 +152,10 @@ def test_on_the_play_screen(library: Path, settings: Path, engine: FakeEngine) -
             assert f"go to the models ({KEYS['pane.next']})" in player.play.reasons[0]
             await player.choose("plain")
             await seen(player, f"It takes none: {KEYS['run']} runs it.")
-            for tab in player.play.query(Tab):
-                assert str(tab.tooltip).startswith(f"{KEYS[tab.name or '']}: ")
+            tabs = [spot for _, spot in player.play.query_one(TitleBar).tabs]
+            assert len(tabs) == len(SCREENS)
+            for tab in tabs:
+                assert tab.tip.startswith(f"{KEYS[tab.target.id]}: ")
 
     asyncio.run(go())
 
@@ -217,7 +219,7 @@ def test_what_is_shown_before_the_settings_are_read_is_made_anew(library: Path, 
             await player.until(lambda: f"then {KEYS['batch.start']}." in player.text())
             await give(player, "screen.play")
             await player.until(lambda: f"{KEYS['ask.options']} folds" in player.text())
-            tips = [str(tab.tooltip) for tab in player.play.query(Tab)]
+            tips = [spot.tip for _, spot in player.play.query_one(TitleBar).tabs]
             assert [tip.split(":")[0] for tip in tips] == [KEYS[f"screen.{s}"] for s in SCREENS]
 
     asyncio.run(go())

@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from textual.geometry import Region
 
 from promptlab.core.events import Failure, Ready
 from promptlab.core.job import Model
@@ -17,7 +18,7 @@ from promptlab.files import pull as pulling
 from promptlab.files.models import read_models
 from promptlab.files.paths import model_file
 from promptlab.files.pull import Progress, Tell
-from promptlab.tui.widgets.bars import Tab
+from promptlab.tui.widgets.bars import TitleBar
 from promptlab.tui.widgets.models import ModelList
 from tests.conftest import weights
 from tests.tui.kit import PATIENCE_S, Held, Player, playing
@@ -193,16 +194,19 @@ def test_a_crashed_model_says_so(library: Path) -> None:
     asyncio.run(go())
 
 
+def underlined(player: Player) -> str:
+    """What is underlined in the title."""
+    (title,) = player.top().query_one(TitleBar).render_lines(Region(0, 0, 80, 1))
+    return "".join(text for text, style, _ in title if style and style.underline)
+
+
 def test_the_title_has_a_tab_for_each_screen(library: Path, engine: FakeEngine) -> None:
     async def go() -> None:
         async with playing(library, engine, (80, 24)) as player:
-            tabs = {str(tab.name): tab for tab in player.top().query(Tab)}
-            assert {"screen.play", "screen.models"} <= tabs.keys()
-            assert tabs["screen.play"].has_class("-here")
-            await player.pilot.click(tabs["screen.models"])
+            assert underlined(player) == "Play"
+            await player.click_tab("screen.models")
             await player.until(lambda: player.top() is not player.play)
-            here = [str(tab.name) for tab in player.top().query(Tab) if tab.has_class("-here")]
-            assert here == ["screen.models"]
+            assert underlined(player) == "Models"
             assert "4 prompts · 2/3 models" in player.text()
             await player.press("f2")
             assert player.top() is player.play

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
+from textual.events import ScreenResume
 from textual.widget import Widget
 
 from promptlab.tui.bindings import bindings
@@ -66,6 +67,10 @@ class PlayScreen(PromptActions, AskActions, ModelActions, AnswerActions, CloserA
                 )
                 yield Columns(id="columns").data_bind(PlayScreen.cells)
         yield KeyBar()
+
+    def on_screen_resume(self, event: ScreenResume) -> None:
+        """The first time, styles are as the widgets have just got them; Textual would make all of them once more."""
+        event.refresh_styles = event.refresh_styles and self.stack_updates > 0
 
     def on_mount(self) -> None:
         """Follow what the library holds."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 
 from textual.app import ComposeResult
-from textual.containers import Horizontal, VerticalScroll
+from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.reactive import var
 from textual.widgets import Static
@@ -18,9 +18,13 @@ from promptlab.tui.describe_models import offer, progress, state, these
 from promptlab.tui.model_news import ModelNews
 from promptlab.tui.program import program
 from promptlab.tui.state import Survey
+from promptlab.tui.widgets.spots import Spot, Spots
 
 WIDE = 100
 """Cells from which on the title has room for everything."""
+NAME = "promptlab"
+HERE = "bold underline $text"
+THERE = "$text-muted"
 
 
 class Tab(Static):
@@ -52,20 +56,11 @@ class Tab(Static):
         await program(self).perform(self._command, self.screen)
 
 
-class TitleBar(Horizontal):
+class TitleBar(Spots):
     """The program, its screens, the library's path, and what is in it or under way."""
 
     DEFAULT_CSS = """
-    TitleBar {
-        height: 1;
-        background: $panel;
-        padding: 0 1;
-        & > Static { width: auto; text-wrap: nowrap; }
-        & > .-here { color: $text; text-style: bold underline; }
-        & > .name { margin-right: 1; color: $text-accent; text-style: bold; }
-        & > .where { width: 1fr; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
-        & > .what { max-width: 60%; text-wrap: nowrap; text-overflow: ellipsis; color: $text-muted; }
-    }
+    TitleBar { background: $panel; padding: 0 1; }
     """
 
     survey: var[Survey | None] = var(None)
@@ -74,49 +69,65 @@ class TitleBar(Horizontal):
     activity: var[dict[str, str]] = var(dict[str, str])
     """What is under way."""
 
-    def compose(self) -> ComposeResult:
-        """The screens on the left, what there is on the right."""
-        yield Static(Content("promptlab"), classes="name")
-        here = getattr(self.screen, "scope", "")
-        for command in of("app"):
-            scope = command.id.removeprefix("screen.")
-            if scope != command.id:
-                yield Tab(command).set_class(scope == here, "-here")
-        yield Static(classes="where")
-        yield Static(classes="what")
-
     def on_mount(self) -> None:
         """Follow the program."""
         for name in ("survey", "activity"):
             self.watch(self.app, name, partial(setattr, self, name))
+        self.watch(self.app, "keys", self.refresh_tips)
 
     def watch_survey(self) -> None:
         """Say where we are."""
-        self._tell()
+        self.refresh()
 
     def watch_activity(self) -> None:
         """Say so, also while there is no column to see it in."""
-        self._tell()
+        self.refresh()
 
-    def on_resize(self) -> None:
-        """Use the room that there is."""
-        self._tell()
+    def refresh_tips(self) -> None:
+        """Other keys have been set: what the mouse was told holds no more."""
+        self.tooltip = None
 
-    def _tell(self) -> None:
-        state = show.join([show.line(f"● {words}", show.ACCENT) for words in self.activity.values()], " ")
-        # A narrow title says what is under way, or else what there is, in few words.
+    @property
+    def tabs(self) -> Iterator[tuple[int, Spot]]:
+        """The screens, with the column that each begins at."""
+        at, here = len(NAME) + 1, getattr(self.screen, "scope", "")
+        for command in of("app"):
+            scope = command.id.removeprefix("screen.")
+            if scope != command.id:
+                style = HERE if scope == here else THERE
+                label = Content.assemble(" ", (command.label, style), " ")
+                yield at, Spot(label, command, f"{shown_keys(command, program(self).keys)}: {command.help}")
+                at += label.cell_length
+
+    def placed(self) -> Iterator[tuple[int, Spot]]:
+        """The screens on the left, what there is on the right, the path between them."""
+        yield 0, Spot(Content.styled(NAME, "bold $text-accent"))
+        at = len(NAME) + 1
+        for at, spot in self.tabs:
+            yield at, spot
+            at += spot.label.cell_length
+        width = self.size.width
+        what = self._what().truncate(width * 6 // 10, ellipsis=True)
+        room = width - at - 2 - what.cell_length
+        if room > 0:
+            yield at + 1, Spot(self._where(room))
+        yield max(at, width - what.cell_length), Spot(what)
+
+    async def clicked(self, target: Command) -> None:
+        """Go there."""
+        await program(self).perform(target, self.screen)
+
+    def _what(self) -> Content:
+        """What is under way, or else what there is; where it is narrow, in few words and one of both."""
         wide = self.app.size.width >= WIDE
-        facts = Content(_holdings(self.survey, wide)) if self.survey and (wide or not self.activity) else Content("")
-        what = show.join([state, facts], " · ")
-        self.query_one(".what", Static).update(what)
-        tabs = sum(len(str(tab.content)) + 2 for tab in self.query(Tab))
-        room = self.size.width - len("promptlab") - 5 - tabs - what.cell_length
-        self.query_one(".where", Static).update(self._where(room))
+        under_way = show.join([show.line(f"● {words}", show.ACCENT) for words in self.activity.values()], " ")
+        facts = self.survey and (wide or not self.activity) and _holdings(self.survey, wide)
+        return show.join([under_way, Content.styled(facts or "", "$text-muted")], " · ")
 
     def _where(self, room: int) -> Content:
         """The end of the path, which tells more than its beginning."""
         if self.survey is None:
-            return Content.styled("opening the library …", show.DIM)
+            return Content.styled("opening the library …", show.DIM).truncate(room, ellipsis=True)
         path = show.line(show.path(self.survey.root))
         return path if path.cell_length <= room else Content("…") + path[len(path) - max(room - 1, 0) :]
 
