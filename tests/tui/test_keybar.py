@@ -50,6 +50,8 @@ def test_the_mouse_is_told_what_a_key_does(library: Path, engine: FakeEngine) ->
             assert keys.tooltip is None
             await point(player.pilot, player, "^p")
             assert str(keys.tooltip) == "Search every command by name."
+            await player.pilot.hover(ModelList)
+            await player.until(lambda: keys.tooltip is None)
 
     asyncio.run(go())
 

@@ -68,7 +68,7 @@ class Spots(Widget, can_focus=False):
 
     def on_leave(self) -> None:
         """The mouse has gone."""
-        self._under = None
+        self._under = self.tooltip = None
         self.refresh()
 
     async def on_mouse_down(self, event: events.MouseDown) -> None:
