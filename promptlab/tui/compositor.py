@@ -10,8 +10,10 @@ where something else stands before it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 from typing import Any, TypeVar
 
+from rich.cells import cell_len
 from rich.console import Console
 from textual._compositor import Compositor, CompositorUpdate, LayoutUpdate, ReflowResult
 from textual.geometry import Region, Size
@@ -61,21 +63,33 @@ class FrugalCompositor(Compositor):
         for y, start, end in spans:
             missing.setdefault(y, []).append((start, end))
         found: Pieces = {y: [] for y in missing}
+        asked = {y: tuple(line) for y, line in missing.items()}
+        before: list[Region] = []
         for widget, (region, clip) in self.visible_widgets.items():  # from the front to the back
             seen = region.intersection(clip)
             left, right = seen.column_span
             lines = [y for y in missing if seen.y <= y < seen.bottom and _touches(missing[y], left, right)]
-            if not lines:
+            if not lines or not widget.is_attached:  # one that is being removed is as good as gone
                 continue
             top = lines[0]
             part = Region(left, top, seen.width, lines[-1] + 1 - top).translate(-region.offset)
             strips = _lines(widget, part)
             for y in lines:
-                missing[y] = _fill(missing[y], left, right, strips[y - top], found[y])
+                places, missing[y] = _share(missing[y], left, right)
+                for start, end in places:
+                    strip = strips[y - top]
+                    # What was drawn over half of a wide character took the other half as well.
+                    if any(start == edge for edge, _ in asked[y]) and _splits(strip, start - left):
+                        start -= not _covered(before, start - 1, y)
+                    if any(end == edge for _, edge in asked[y]) and _splits(strip, end - left):
+                        end += not _covered(before, end, y)
+                    whole = (start, end) == (left, right)
+                    found[y].append((start, strip if whole else strip.crop(start - left, end - left)))
                 if not missing[y]:
                     del missing[y]
             if not missing:
                 break
+            before.append(seen)
         for line in found.values():
             line.sort(key=_column)
         return found
@@ -91,12 +105,9 @@ class SpansUpdate(CompositorUpdate):
         """As what is to be written to the terminal."""
         written: list[str] = []
         for y, line in self.pieces.items():
-            at = -1
-            for x, strip in line:
-                if x != at:
-                    written.append(f"\x1b[{y + 1};{x + 1}H")
+            for x, strip in line:  # each is moved to: not every terminal counts the cells of an emoji as we do
+                written.append(f"\x1b[{y + 1};{x + 1}H")
                 written.append(strip.render(console))
-                at = x + strip.cell_length
         return "".join(written)
 
 
@@ -106,8 +117,6 @@ def _lines(widget: Widget, part: Region) -> list[Strip]:
     Textual draws a frame around each line, also where there is none; and between the edges of a container there is
     nothing but the cells beside its children, so that one line stands for all.
     """
-    if not widget.is_attached:  # it is being removed, and the layout without it comes next
-        return [Strip.blank(part.width)] * part.height
     if type(widget).render_lines is not Widget.render_lines or widget.opacity != 1 or widget.hover_style._link_id:
         return widget.render_lines(part)
     styles = widget.styles
@@ -148,22 +157,35 @@ def _touches(spans: Iterable[tuple[int, int]], left: int, right: int) -> bool:
     return any(start < right and left < end for start, end in spans)
 
 
-def _fill(
-    spans: Sequence[tuple[int, int]], left: int, right: int, strip: Strip, found: list[tuple[int, Strip]]
-) -> list[tuple[int, int]]:
-    """Take from a strip, which begins at `left`, what is missing; gives what is missing still."""
-    still = []
+def _share(
+    spans: Sequence[tuple[int, int]], left: int, right: int
+) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+    """What of spans lies within two columns, and what does not."""
+    within, beside = [], []
     for start, end in spans:
         first, last = max(start, left), min(end, right)
         if first >= last:
-            still.append((start, end))
+            beside.append((start, end))
             continue
-        found.append((first, strip if (first, last) == (left, right) else strip.crop(first - left, last - left)))
+        within.append((first, last))
         if start < first:
-            still.append((start, first))
+            beside.append((start, first))
         if last < end:
-            still.append((last, end))
-    return still
+            beside.append((last, end))
+    return within, beside
+
+
+def _splits(strip: Strip, column: int) -> bool:
+    """Whether a wide character stands on both sides of where a column begins."""
+    text = strip.text
+    if not 0 < column < strip.cell_length or text.isascii():
+        return False
+    ends = accumulate(map(cell_len, text))
+    return next((end for end in ends if end >= column), column) > column
+
+
+def _covered(regions: Iterable[Region], x: int, y: int) -> bool:
+    return any(region.contains(x, y) for region in regions)
 
 
 def draw_less(screen: S) -> S:

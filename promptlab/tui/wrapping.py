@@ -24,14 +24,16 @@ def _ascii_breaks(text: str, width: int) -> list[int]:
     end = len(text.rstrip(" "))
     start, solid = 0, len(text) - len(text.lstrip(" "))
     while end - start > width:
-        if text[start + width] == " ":  # the line is full; the blanks after it hang over
+        if start + width < solid:  # nothing but the blanks that it begins with
+            place = start + width
+        elif text[start + width] == " ":  # the line is full; the blanks after it hang over
             place = start + width + 1
             while text[place] == " ":
                 place += 1
         else:
             place = text.rfind(" ", solid, start + width) + 1 or start + width  # no blank: a long word is broken
         found.append(place)
-        start = solid = place
+        start, solid = place, max(solid, place)
     return found
 
 

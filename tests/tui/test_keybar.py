@@ -52,6 +52,13 @@ def test_the_mouse_is_told_what_a_key_does(library: Path, engine: FakeEngine) ->
             assert str(keys.tooltip) == "Search every command by name."
             await player.pilot.hover(ModelList)
             await player.until(lambda: keys.tooltip is None)
+            player.play.query_one(ModelList).focus()
+            await player.until(lambda: "p Pull" in bar(player))
+            await point(player.pilot, player, "p Pull")
+            await player.until(lambda: keys.tooltip is not None)
+            await player.press("ctrl+t")  # that key means nothing in a field
+            await player.until(lambda: "p Pull" not in bar(player))
+            assert keys.tooltip is None
 
     asyncio.run(go())
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import threading
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 from textual.geometry import Region
 
 from promptlab.core.events import Failure, Ready
@@ -198,6 +200,22 @@ def underlined(player: Player) -> str:
     """What is underlined in the title."""
     (title,) = player.top().query_one(TitleBar).render_lines(Region(0, 0, 80, 1))
     return "".join(text for text, style, _ in title if style and style.underline)
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_a_long_path_leaves_the_title_what_there_is(library: Path, engine: FakeEngine, width: int) -> None:
+    wide = library.parent / "漢字の長い名前" / "漢字の長い名前" / "漢字の長い名前"
+    shutil.copytree(library, wide)
+
+    async def go() -> None:
+        async with playing(wide, engine, (width, 24)) as player:
+            title = player.text().split("\n")[0]
+            assert cell_len(title) == width
+            what = " 4 prompts · 2 of 3 models on disk " if width == 120 else " 4 prompts · 2/3 models "
+            assert title.endswith(what)
+            assert "…" in title
+
+    asyncio.run(go())
 
 
 def test_the_title_has_a_tab_for_each_screen(library: Path, engine: FakeEngine) -> None:

@@ -38,8 +38,9 @@ def test_nothing_is_lost_and_everything_fits(text: str, width: int) -> None:
         assert cell_len(text[start:end].rstrip()) <= width
 
 
-@given(st.text(st.sampled_from("ab c  def -"), max_size=80), WIDTHS)
-def test_plain_text_breaks_as_any_other(text: str, width: int) -> None:
+@given(st.integers(0, 30), st.text(st.sampled_from("ab c  def -"), max_size=80), WIDTHS)
+def test_plain_text_breaks_as_any_other(indent: int, text: str, width: int) -> None:
+    text = " " * indent + text
     assert _ascii_breaks(text, width) == _cell_breaks(text, width)
 
 

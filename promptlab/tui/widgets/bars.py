@@ -73,7 +73,7 @@ class TitleBar(Spots):
         """Follow the program."""
         for name in ("survey", "activity"):
             self.watch(self.app, name, partial(setattr, self, name))
-        self.watch(self.app, "keys", self.refresh_tips)
+        self.watch(self.app, "keys", self.forget_mouse)
 
     def watch_survey(self) -> None:
         """Say where we are."""
@@ -82,10 +82,6 @@ class TitleBar(Spots):
     def watch_activity(self) -> None:
         """Say so, also while there is no column to see it in."""
         self.refresh()
-
-    def refresh_tips(self) -> None:
-        """Other keys have been set: what the mouse was told holds no more."""
-        self.tooltip = None
 
     @property
     def tabs(self) -> Iterator[tuple[int, Spot]]:
@@ -129,7 +125,11 @@ class TitleBar(Spots):
         if self.survey is None:
             return Content.styled("opening the library …", show.DIM).truncate(room, ellipsis=True)
         path = show.line(show.path(self.survey.root))
-        return path if path.cell_length <= room else Content("…") + path[len(path) - max(room - 1, 0) :]
+        if path.cell_length <= room:
+            return path
+        while path.cell_length > max(room - 1, 0):
+            path = path[1:]
+        return Content("…") + path
 
 
 class Problems(Static):

@@ -55,7 +55,7 @@ class KeyBar(Spots):
         palette = self._key(found) if found else None
         if (keys, palette) != (self._keys, self._palette):
             self._keys, self._palette = keys, palette
-            self.refresh()
+            self.forget_mouse()
 
     def _listed(self, active: list[ActiveBinding]) -> Iterator[Spot]:
         """One for each action, by its first key; neighbours of a group share what they say."""
@@ -74,7 +74,7 @@ class KeyBar(Spots):
         binding, off = active.binding, "" if active.enabled else OFF
         key = Content.styled(self.app.get_key_display(binding), f"{KEY} {off}".strip())
         label = Content.assemble(key, (f" {binding.description}", off)) if named and binding.description else key
-        return Spot(label, (binding.key, active.enabled), active.tooltip or binding.description)
+        return Spot(label, (binding.key, binding.action, active.enabled), active.tooltip or binding.description)
 
     def placed(self) -> Iterator[tuple[int, Spot]]:
         """Keys from the left while there is room for them whole, and the palette's."""
@@ -90,9 +90,9 @@ class KeyBar(Spots):
             yield room + GAP, EDGE
             yield room + GAP + 1, self._palette
 
-    async def clicked(self, target: tuple[str, bool]) -> None:
+    async def clicked(self, target: tuple[str, str, bool]) -> None:
         """Press the key."""
-        key, enabled = target
+        key, _, enabled = target
         if enabled:
             self.app.simulate_key(key)
         else:

@@ -68,10 +68,14 @@ class Spots(Widget, can_focus=False):
 
     def on_leave(self) -> None:
         """The mouse has gone."""
+        self.forget_mouse()
+
+    def forget_mouse(self) -> None:
+        """What it was told holds no more."""
         self._under = self.tooltip = None
         self.refresh()
 
-    async def on_mouse_down(self, event: events.MouseDown) -> None:
+    async def on_click(self, event: events.Click) -> None:
         """Tell of it."""
         spot = self._spot(event)
         if spot is not None and spot.target is not None:
