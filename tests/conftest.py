@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import signal
 import struct
 import sys
 from collections.abc import Callable, Iterator
@@ -90,6 +91,12 @@ def weights(name: str) -> bytes:
 def sha256(data: bytes) -> str:
     """The hash that names a model's file."""
     return hashlib.sha256(data).hexdigest()
+
+
+def pytest_configure() -> None:
+    """Ctrl+C is heard also where tests run in the background of a script, whose shell lets it be ignored."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
