@@ -94,9 +94,10 @@ def sha256(data: bytes) -> str:
 
 
 def pytest_configure() -> None:
-    """Ctrl+C is heard also where tests run in the background of a script, whose shell lets it be ignored."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    """Signals do what they do in a terminal, also where tests run in the background of a script, or under nohup."""
+    for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, usual)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
