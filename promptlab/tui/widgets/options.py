@@ -113,7 +113,6 @@ class OptionsPane(Vertical, FieldPane):
     def enter(self) -> None:
         """Unfold, and put the focus on the first field."""
         self.open = True
-        self._make_fields()
         self.call_after_refresh(self._lines[asking.NAMES[0]].focus)
 
     def _make_fields(self) -> None:

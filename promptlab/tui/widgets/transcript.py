@@ -11,7 +11,6 @@ import math
 from collections.abc import Sequence
 from typing import ClassVar, NamedTuple
 
-from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
@@ -210,9 +209,7 @@ class Transcript(ScrollView, can_focus=True, inherit_bindings=False):
         strip = self._strips.get(number)
         if strip is None or strip.cell_length != self.size.width:
             style = self._style(self.paragraphs[self._lines[number].paragraph].style)
-            text, width = self._text(number), self.size.width
-            rest = Segment(" " * (width - cell_len(text)), self._around)
-            strip = Strip([Segment(text, style), rest], width)
+            strip = Strip([Segment(self._text(number), style)]).adjust_cell_length(self.size.width, self._around)
             self._strips[number] = strip.apply_offsets(0, number)
         if (selection := self.text_selection) and (span := selection.get_span(number)):
             start, end = span[0], span[1] if span[1] >= 0 else strip.cell_length
