@@ -16,6 +16,15 @@ MIN_HEIGHT = 10
 KINDS: tuple[Kind, ...] = ("columns", "grid", "tabs")
 
 
+class Place(NamedTuple):
+    """Where a column stands, in cells."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+
 class Arrangement(NamedTuple):
     """How columns share the room."""
 
@@ -26,6 +35,19 @@ class Arrangement(NamedTuple):
     """Of a column, where they do not share what there is; then the whole scrolls."""
     height: int | None = None
     """Of a row, where they do not share what there is; then the whole scrolls."""
+
+    def places(self, count: int, width: int, height: int) -> list[Place]:
+        """Where so many columns stand in a room; where the last row is not full, its last column takes the rest."""
+        beside = min(self.beside, count) or 1
+        rows = math.ceil(count / beside)
+        across = [column * self.width if self.width else column * width // beside for column in range(beside + 1)]
+        down = [row * self.height if self.height else row * height // rows for row in range(rows + 1)]
+        found = []
+        for number in range(count):
+            row, column = divmod(number, beside)
+            right = across[-1 if number == count - 1 else column + 1]
+            found.append(Place(across[column], down[row], right - across[column], down[row + 1] - down[row]))
+        return found
 
 
 def arrange(choice: Choice, count: int, width: int, height: int) -> Arrangement:

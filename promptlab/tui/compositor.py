@@ -37,9 +37,19 @@ class FrugalCompositor(Compositor):
     """Draws only what can be seen of what has changed."""
 
     def reflow(self, parent: Widget, size: Size) -> ReflowResult:
-        """Lay all out; what Textual had marked as to be laid out again is, by that."""
+        """Lay all out, and that once.
+
+        Textual tells widgets their sizes in a way that each asks for the whole screen to be laid out again, and to be
+        drawn again itself. Only scroll bars that come or go need that, and they ask for it themselves.
+        """
         result = super().reflow(parent, size)
         self._full_map_invalidated = False
+        drawn_whole = result.shown | result.resized
+        for widget, (region, _, _, virtual_size, container_size, _, _) in self.layers:
+            widget._size_updated(region.size, virtual_size, container_size, layout=False)
+            if widget in drawn_whole:
+                widget._repaint_required = False
+                widget._repaint_regions.clear()
         return result
 
     def render_full_update(self, simplify: bool = False) -> LayoutUpdate:

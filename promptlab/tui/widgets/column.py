@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
-from textual.containers import Vertical
 from textual.content import Content
+from textual.geometry import NULL_OFFSET, NULL_SPACING, Region, Size
+from textual.layout import Layout, WidgetPlacement
 from textual.reactive import var
+from textual.widget import Widget
 from textual.widgets import Static
 
-from promptlab.tui.describe import flow, status, strip, title, took
+from promptlab.tui.describe import status, strip, title, took
 from promptlab.tui.script import Script, Writer
+from promptlab.tui.widgets.took import Took
 from promptlab.tui.widgets.transcript import Transcript
 
 if TYPE_CHECKING:
@@ -23,15 +26,34 @@ LOW = 14
 """Below so many lines, the numbers have to do with one."""
 
 
-class Column(Vertical):
+class _Stack(Layout):
+    """The text above, and below it what else is said of the answer, in as many lines as that needs."""
+
+    name = "stack"
+
+    def arrange(self, parent: Widget, children: list[Widget], size: Size, greedy: bool = True) -> list[WidgetPlacement]:
+        assert isinstance(parent, Column)
+        width, bottom = size
+        parent.took.low = bottom < LOW
+        placements = []
+        for widget, lines in ((parent.took, parent.took.lines(width)), (parent.strip, int(parent.strip.display))):
+            if lines := min(lines, bottom):
+                bottom -= lines
+                placements.append(_placed(widget, Region(0, bottom, width, lines)))
+        return [_placed(parent.body, Region(1, 0, max(0, width - 1), bottom)), *reversed(placements)]
+
+
+def _placed(widget: Widget, region: Region) -> WidgetPlacement:
+    return WidgetPlacement(region, NULL_OFFSET, NULL_SPACING, widget)
+
+
+class Column(Widget):
     """Shows one of its cells at a time; they are samples of the same."""
 
     DEFAULT_CSS = """
     Column {
-        & > Transcript { height: 1fr; margin: 0 0 0 1; }
-        & > .strip { height: 1; padding: 0 1; display: none; text-wrap: nowrap; text-overflow: ellipsis; }
-        & > .took { height: auto; padding: 0 1; color: $text-muted; border-top: solid $border-blurred; }
-        &.-low > .took { max-height: 1; border-top: none; }
+        overflow: hidden hidden;
+        & > .strip { padding: 0 1; display: none; text-wrap: nowrap; text-overflow: ellipsis; }
         &.-samples > .strip { display: block; }
     }
     """
@@ -51,15 +73,19 @@ class Column(Vertical):
         self.label = Content("")
         """The name, safe to show."""
         self.body = Transcript()
-        self.took = Static(classes="took")
+        self.took = Took()
         self.strip = Static(classes="strip")
         self._writer = Writer()
         self._script = Script()
         self._drawn: Cell | None = None
         self._head: tuple[object, ...] = ()
-        self._took = ""
         self._ready = False
         """There is something to draw on."""
+
+    @property
+    def layout(self) -> Layout:
+        """The text has the room that the rest leaves."""
+        return _Stack()
 
     def compose(self) -> ComposeResult:
         """The text, and below it how the samples differ, and what it took."""
@@ -123,13 +149,7 @@ class Column(Vertical):
         self._drawn = cell
         self._script = self._writer.write(cell, self.unfolded)
         self.body.show(self._script.paragraphs, growing=cell.record is None)
-        self._show_took(cell)
-
-    def on_resize(self) -> None:
-        """Break the numbers where they fit."""
-        self.set_class(self.size.height < LOW, "-low")
-        if self.cell is not None:
-            self._show_took(self.cell)
+        self.took.tell([status(cell), *took(cell)])
 
     def _show_head(self, cell: Cell) -> None:
         """The header, the frame and the strip change seldom."""
@@ -143,9 +163,3 @@ class Column(Vertical):
         self.set_class(len(self.cells) > 1, "-samples")
         if len(self.cells) > 1:
             self.strip.update(strip(self.cells, self.letters, self.sample), layout=False)
-
-    def _show_took(self, cell: Cell) -> None:
-        numbers = flow([status(cell), *took(cell)], self.took.content_size.width or 32)
-        if numbers.plain != self._took:
-            self.took.update(numbers, layout=numbers.plain.count("\n") != self._took.count("\n"))
-            self._took = numbers.plain

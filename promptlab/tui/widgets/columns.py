@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from textual import events, on
 from textual.app import ComposeResult
-from textual.containers import Grid
 from textual.content import Content
+from textual.geometry import NULL_OFFSET, NULL_SPACING, Region, Size
+from textual.layout import Layout, WidgetPlacement
 from textual.reactive import var
 from textual.timer import Timer
+from textual.widget import Widget
 
 from promptlab.tui.arrangement import Arrangement, Choice, arrange, following
 from promptlab.tui.describe import mark, together
@@ -27,14 +30,25 @@ LEAST_S = 0.05
 """The shortest time that a timer is set for: what it costs to set one is not for nothing."""
 
 
-class Columns(Grid):
+class _Standing(Layout):
+    """Where columns stand follows from the room that there is. A grid whose shape is set then is laid out twice."""
+
+    name = "standing"
+
+    def arrange(self, parent: Widget, children: list[Widget], size: Size, greedy: bool = True) -> list[WidgetPlacement]:
+        assert isinstance(parent, Columns)
+        return [WidgetPlacement(region, NULL_OFFSET, NULL_SPACING, column) for column, region in parent.places(size)]
+
+
+class Columns(Widget):
     """A column for each version of a prompt on each model. What the user has arranged holds for a run of the same."""
 
     DEFAULT_CSS = """
     Columns {
+        width: 1fr;
+        height: 1fr;
         overflow: auto;
         & > Names { dock: top; display: none; }
-        & > Names.-shown { display: block; }
     }
     """
 
@@ -58,6 +72,8 @@ class Columns(Grid):
         self._jobs: tuple[object, ...] = ()
         self._letters = Letters()
         self._arrangement = Arrangement("columns")
+        self._stand: tuple[Arrangement, list[Column]] = (self._arrangement, [])
+        """How the columns that are shown stand."""
         self._pace = Pace()
         self._timer: Timer | None = None
         """Runs while it is too early to draw."""
@@ -133,15 +149,16 @@ class Columns(Grid):
         there = {column.key: column for column in self._columns}
         if set(keys) == set(there):
             return
-        self.hidden = frozenset()
-        self.zoomed = False
-        self.front = None
         new = [Column(key) for key in keys if key not in there]
-        gone = [column for key, column in there.items() if key not in keys]
-        there |= {column.key: column for column in new}
-        self._columns = [there[key] for key in keys]
-        for column in gone:
-            column.remove()
+        kept = [column for column in self._columns if column.key in keys]
+        for column in self._columns:
+            if column not in kept:
+                column.remove()
+        self._columns = _among(kept, new, keys)
+        if new or self.front not in kept:  # what has just come is to be seen
+            self.zoomed = False
+            self.front = new[0] if new and kept else None
+        self.hidden &= set(keys)
         self.mount_all(new)
         self._order()
         self._arrange()
@@ -158,7 +175,7 @@ class Columns(Grid):
         """Let the columns stand in another way; gives which."""
         self.zoomed = False
         self.front = self.current
-        self.choice = following(self.choice, len(self.open), *self._room)
+        self.choice = following(self.choice, len(self.open), *self._room(self.size))
         return self.choice
 
     def hide(self) -> bool:
@@ -220,6 +237,11 @@ class Columns(Grid):
 
     # --- where they stand --------------------------------------------------------------------------------------------
 
+    @property
+    def layout(self) -> Layout:
+        """By the room that there is."""
+        return _Standing()
+
     def watch_choice(self) -> None:
         """Arrange them."""
         self._arrange()
@@ -236,17 +258,30 @@ class Columns(Grid):
         """Show it, where only one is shown."""
         self._arrange()
 
-    def on_resize(self, event: events.Resize) -> None:
-        """Use the room that there is."""
-        self._arrange()
+    def _size_updated(self, size: Size, virtual_size: Size, container_size: Size, layout: bool = True) -> bool:
+        """Another room may have room for others."""
+        changed = super()._size_updated(size, virtual_size, container_size, layout)
+        if changed:
+            self._settle()
+        return changed
 
     def _order(self) -> None:
         for before, after in zip(self._columns, self._columns[1:], strict=False):
             self.move_child(after, after=before)
 
-    @property
-    def _room(self) -> tuple[int, int]:
-        return self.size.width, self.size.height - (1 if self.hidden else 0)
+    def _room(self, size: Size) -> tuple[int, int]:
+        """Cells for columns, where the content has a size; scroll bars do not count, or they would come and go."""
+        height = size.height + self.scrollbar_size_horizontal - bool(self.hidden)
+        return size.width + self.scrollbar_size_vertical, height
+
+    def places(self, size: Size) -> list[tuple[Column, Region]]:
+        """The columns that are shown in a room below the names, and where."""
+        shown, names = self.open, Size(0, int(self._names.display))
+        now = arrange(self.choice, len(shown), *self._room(size + names))
+        if self.zoomed or now.kind == "tabs":
+            front = self._in_front()
+            return [(front, size.region)] if front else []
+        return [(shown[number], Region(*place)) for number, place in enumerate(now.places(len(shown), *size))]
 
     @property
     def _alone(self) -> bool:
@@ -259,33 +294,31 @@ class Columns(Grid):
 
     def _arrange(self) -> None:
         """Show what is to be shown, where it is to stand."""
+        before = self._stand
+        self._settle()
+        if self._stand != before:
+            self._clear_arrangement_cache()
+            self.refresh(layout=True)
+
+    def _settle(self) -> None:
+        """Follow where the columns stand: the layout has found that out by itself."""
         if not self._columns or not self.size.width:
             return
         shown = self.open
-        self._arrangement = arrange(self.choice, len(shown), *self._room)
-        alone = self._in_front() if self._alone else None
+        self._arrangement = arrange(self.choice, len(shown), *self._room(self.size))
+        if self._alone and (front := self._in_front()):
+            shown = [front]
         for column in self._columns:
-            wanted = column is alone if alone is not None else column in shown
-            if column.display != wanted:
-                column.display = wanted
+            if column.display != (column in shown):
+                column.display = column in shown
                 column.catch_up()
-        self._names.set_class((alone is not None and len(shown) > 1) or bool(self.hidden), "-shown")
-        self._lay_out([alone] if alone is not None else shown)
+        self._names.display = (self._alone and len(self.open) > 1) or bool(self.hidden)
         self._tell_names()
-
-    def _lay_out(self, shown: list[Column]) -> None:
-        now = self._arrangement if len(shown) > 1 else Arrangement("columns")
-        self.styles.grid_size_columns = now.beside
-        self.styles.grid_columns = "1fr" if now.width is None else str(now.width)
-        self.styles.grid_rows = "1fr" if now.height is None else str(now.height)
-        for column in shown:
-            column.styles.column_span = 1
-        if gap := -len(shown) % now.beside:  # the last row is not full: the last column takes the rest
-            shown[-1].styles.column_span = 1 + gap
+        self._stand = (self._arrangement, shown)
 
     def _tell_names(self) -> None:
         """The names with how they stand, where they are shown."""
-        if not self._names.has_class("-shown"):
+        if not self._names.display:
             return
         front = self._in_front()
         self._names.hidden = len(self._columns) - len(self.open)
@@ -293,3 +326,13 @@ class Columns(Grid):
             Name(Content.assemble(mark(together(column.cells)), " ", column.label), column is front)
             for column in (self.open if self._alone else ())
         )
+
+
+def _among(kept: list[Column], new: list[Column], keys: Sequence[Key]) -> list[Column]:
+    """Columns that have come among those that stay as they stand: each after the one that it follows by the keys."""
+    found = list(kept)
+    for column in new:
+        before = keys[: keys.index(column.key)]
+        at = max((number + 1 for number, each in enumerate(found) if each.key in before), default=0)
+        found.insert(at, column)
+    return found

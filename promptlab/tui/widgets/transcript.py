@@ -11,11 +11,13 @@ import math
 from collections.abc import Sequence
 from typing import ClassVar, NamedTuple
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
-from textual import events
 from textual.binding import Binding, BindingType
+from textual.color import Color
 from textual.content import Content
+from textual.filter import LineFilter
 from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
 from textual.selection import Selection
@@ -23,8 +25,11 @@ from textual.strip import Strip
 from textual.visual import Visual
 from textual.widget import Widget
 
+from promptlab.tui.widgets.quickbar import QuickBar
 from promptlab.tui.wrapping import wrap_on
 
+BEYOND = -1
+"""The number of all lines after the last one."""
 STEPS = 3
 """A growing text moves up by the height of its window divided by this."""
 
@@ -38,12 +43,8 @@ class Paragraph(NamedTuple):
     """It takes one line, and what does not fit is cut off."""
 
 
-class _Line(NamedTuple):
-    """A piece of a paragraph that stands on one line."""
-
-    paragraph: int
-    start: int
-    end: int
+Line = tuple[int, int, int]
+"""A piece of a paragraph that stands on one line: the paragraph's number, and where it begins and ends in that."""
 
 
 class Transcript(ScrollView, can_focus=True, inherit_bindings=False):
@@ -52,8 +53,7 @@ class Transcript(ScrollView, can_focus=True, inherit_bindings=False):
     DEFAULT_CSS = """
     Transcript {
         overflow-x: hidden;
-        overflow-y: auto;
-        scrollbar-gutter: stable;
+        overflow-y: scroll;
     }
     """
 
@@ -69,14 +69,18 @@ class Transcript(ScrollView, can_focus=True, inherit_bindings=False):
 
     def __init__(self) -> None:
         super().__init__()
+        # Always there, though nothing is seen of it where all fits: one that comes has the whole screen laid out again.
+        self.set_reactive(Widget.show_vertical_scrollbar, True)
         self.paragraphs: tuple[Paragraph, ...] = ()
         """What is shown."""
-        self._lines: list[_Line] = []
+        self._lines: list[Line] = []
         self._firsts: list[int] = []
         """For each paragraph, the number of its first line."""
         self._styles: dict[str, Style] = {}
+        self._filters: tuple[Sequence[LineFilter], Color] | None = None
+        """What changes all colours, such as `NO_COLOR`, and what lies behind; None while it is to be looked up."""
         self._strips: dict[int, Strip] = {}
-        """Lines that have been drawn."""
+        """Lines that have been drawn, as they are handed over."""
         self._width = 0
         self._follow = True
         self._growing = False
@@ -117,9 +121,12 @@ class Transcript(ScrollView, can_focus=True, inherit_bindings=False):
         del self._firsts[start:], self._lines[first:]
         for number, paragraph in enumerate(self.paragraphs[start:], start):
             self._firsts.append(len(self._lines))
-            places = [] if paragraph.clip else wrap_on(places, paragraph.text, self._width)
-            ends = (*places, len(paragraph.text))
-            self._lines += [_Line(number, *span) for span in zip((0, *places), ends, strict=True)]
+            places = [] if paragraph.clip else wrap_on(places, paragraph.text, width)
+            begun = 0
+            for place in places:
+                self._lines.append((number, begun, place))
+                begun = place
+            self._lines.append((number, begun, len(paragraph.text)))
             places = []
         for number in [number for number in self._strips if number >= first]:
             del self._strips[number]
@@ -142,7 +149,7 @@ class Transcript(ScrollView, can_focus=True, inherit_bindings=False):
         if before.clip or not self.paragraphs[start].text.startswith(before.text):
             return []
         end = self._firsts[start + 1] if start + 1 < len(self._firsts) else len(self._lines)
-        return [line.start for line in self._lines[self._firsts[start] + 1 : end]]
+        return [begun for _, begun, _ in self._lines[self._firsts[start] + 1 : end]]
 
     def _keep_up(self) -> None:
         """Show the end, unless somebody has scrolled up."""
@@ -167,12 +174,18 @@ class Transcript(ScrollView, can_focus=True, inherit_bindings=False):
         self._keep_up()
 
     def _grow_to(self, size: Size) -> None:
-        """Set the size of the whole text. Only when the scroll bar comes or goes is the screen laid out again."""
-        if (size.height > self.container_size.height) != self.show_vertical_scrollbar:
-            self.virtual_size = size
-        else:
-            self.set_reactive(Widget.virtual_size, size)
-            self._scroll_update(size)
+        """Set the size of the whole text. The screen is not laid out again for it."""
+        self.set_reactive(Widget.virtual_size, size)
+        self._scroll_update(size)
+
+    @property
+    def vertical_scrollbar(self) -> QuickBar:
+        """The scroll bar."""
+        if self._vertical_scrollbar is None:
+            self._vertical_scrollbar = QuickBar(vertical=True, name="vertical", thickness=1)
+            self.app._start_widget(self, self._vertical_scrollbar)
+        assert isinstance(self._vertical_scrollbar, QuickBar)
+        return self._vertical_scrollbar
 
     def _size_updated(self, size: Size, virtual_size: Size, container_size: Size, layout: bool = True) -> bool:
         """Another width is another wrapping; with another height the end is elsewhere.
@@ -180,13 +193,9 @@ class Transcript(ScrollView, can_focus=True, inherit_bindings=False):
         Here, where the layout is made: a `Resize` is told only after the text was drawn in the wrong lines.
         """
         changed = super()._size_updated(size, virtual_size, container_size, layout)
-        if changed:
+        if changed or not self._width:  # not wrapped while it was hidden, and back in the same place
             self._fit()
         return changed
-
-    def on_resize(self, event: events.Resize) -> None:
-        """Fit also where the first layout came before the text."""
-        self._fit()
 
     def _fit(self) -> None:
         if self.scrollable_content_region.width != self._width:
@@ -198,24 +207,56 @@ class Transcript(ScrollView, can_focus=True, inherit_bindings=False):
         super().notify_style_update()
         self._styles.clear()
         self._strips.clear()
+        self._filters = None
         if self.is_attached:
             self._wrap(0)
 
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Draw lines, each once: what Textual does to every line whenever it is drawn is kept with it."""
+        if self.opacity != 1 or any(self.styles.gutter):
+            return super().render_lines(crop)
+        selection, above, width = self.text_selection, self.scroll_offset.y, self.size.width
+        lines = [self._line(y + above, width, selection) for y in crop.line_range]
+        left, right = crop.column_span
+        return lines if (left, right) == (0, width) else [line.crop(left, right) for line in lines]
+
     def render_line(self, y: int) -> Strip:
         """Draw a line."""
-        number = y + self.scroll_offset.y
+        return self._line(y + self.scroll_offset.y, self.size.width, self.text_selection)
+
+    def _line(self, number: int, width: int, selection: Selection | None) -> Strip:
         if number >= len(self._lines):
-            return Strip.blank(self.size.width, self._around)
+            number = BEYOND
         strip = self._strips.get(number)
-        if strip is None or strip.cell_length != self.size.width:
-            style = self._style(self.paragraphs[self._lines[number].paragraph].style)
-            strip = Strip([Segment(self._text(number), style)]).adjust_cell_length(self.size.width, self._around)
-            self._strips[number] = strip.apply_offsets(0, number)
-        if (selection := self.text_selection) and (span := selection.get_span(number)):
+        if strip is None or strip.cell_length != width:
+            strip = self._strips[number] = self._drawn_line(number, width)
+        if number != BEYOND and selection and (span := selection.get_span(number)):
             start, end = span[0], span[1] if span[1] >= 0 else strip.cell_length
             marked = strip.crop(start, end).apply_style(self.screen.get_component_rich_style("screen--selection"))
             return Strip.join([strip.crop(0, start), marked, strip.crop(end)]).apply_offsets(0, number)
-        return self._strips[number]
+        return strip
+
+    def _drawn_line(self, number: int, width: int) -> Strip:
+        text = "" if number == BEYOND else self._text(number)
+        cells = len(text) if text.isascii() else cell_len(text)
+        pieces = [(text, self._around if number == BEYOND else self._style(self._named(number)))] if text else []
+        pieces += [(" " * (width - cells), self._around)] if cells < width else []
+        if number != BEYOND:  # for whoever marks with the mouse
+            places = (0, len(text)) if text else (0,)
+            pieces = [
+                (piece, style + Style.from_meta({"offset": (x, number)}))
+                for (piece, style), x in zip(pieces, places, strict=False)
+            ]
+        segments = [Segment(*piece) for piece in pieces]
+        if self._filters is None:
+            self._filters = self.get_line_filters(), self.background_colors[1]
+        filters, background = self._filters
+        for each in filters:
+            segments = each.apply(segments, background)
+        return Strip(segments, max(cells, width)).adjust_cell_length(width)
+
+    def _named(self, number: int) -> str:
+        return self.paragraphs[self._lines[number][0]].style
 
     @property
     def _around(self) -> Style:
@@ -239,8 +280,21 @@ class Transcript(ScrollView, can_focus=True, inherit_bindings=False):
         return self._styles[name]
 
     def get_selection(self, selection: Selection) -> tuple[str, str] | None:
-        """What was marked with the mouse, line by line as it is drawn."""
-        return selection.extract("\n".join(map(self._text, range(len(self._lines))))), "\n"
+        """What was marked with the mouse: paragraphs as they are, not as they were broken into lines to fit."""
+        if not self._lines:
+            return None
+        end = (len(self._lines) - 1, None) if selection.end is None else selection.end.transpose
+        first, start = self._place(*((0, 0) if selection.start is None else selection.start.transpose))
+        last, stop = self._place(*end)
+        texts = [paragraph.text for paragraph in self.paragraphs[first : last + 1]]
+        texts[-1] = texts[-1][:stop]
+        texts[0] = texts[0][start:]
+        return "\n".join(texts), "\n"
+
+    def _place(self, number: int, at: int | None) -> tuple[int, int]:
+        """The paragraph, and where in it, of a character of a line; the line's end where there is none."""
+        paragraph, start, end = self._lines[min(number, len(self._lines) - 1)]
+        return paragraph, end if at is None or number >= len(self._lines) else min(start + at, end)
 
     def selection_updated(self, selection: Selection | None) -> None:
         """Draw the marks."""
