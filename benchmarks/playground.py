@@ -1,7 +1,7 @@
 """What the playground costs, and how soon it answers: `uv run python benchmarks/playground.py`. No model is needed.
 
-Runs the playground in a terminal of its own, over a fake engine whose three models stream at 60 tokens a second each.
-Prints the time from the start of the process to the first paint (of several starts, bytecode at hand), the processor
+Prints the time from the start of `python -m promptlab` in a terminal to its first paint (of several starts, bytecode at
+hand). Then runs the playground over a fake engine whose three models stream at 60 tokens a second each: the processor
 time of the interface's thread while nobody presses a key, in percent of one core, and how long a key takes to show its
 effect while the answers stream: a letter in a field, and the sidebar, which lays all columns out anew.
 """
@@ -58,8 +58,9 @@ def library(root: Path) -> None:
 
 def play(root: Path, seconds: float) -> None:
     """The playground itself, in the process that is watched."""
-    from promptlab.tui.app import Playground
+    from promptlab.tui.app import SWITCH_S, Playground
 
+    sys.setswitchinterval(SWITCH_S)  # as `run_playground` does
     Playground(partial(_labs, root, seconds)).run()
 
 
@@ -164,8 +165,9 @@ def measure(asked: argparse.Namespace) -> None:
         size = (asked.width, asked.height)
         seconds = asked.seconds + asked.presses * 2 + 5
         arguments = [__file__, "--play", str(home / "library"), "--seconds", str(seconds)]
-        first_paint(arguments, size, 1)
-        painted = first_paint(arguments, size, asked.rounds)
+        program = ["-m", "promptlab", "--library", str(home / "library")]
+        first_paint(program, size, 1)
+        painted = first_paint(program, size, asked.rounds)
         print(f"first paint: {statistics.median(painted):.2f} s (of {asked.rounds}: up to {max(painted):.2f} s)")
         terminal = Terminal(arguments, *size)
         terminal.until(b"3 of 3 models on disk")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,8 @@ def main() -> None:
 
 
 def _playground(library: Path | None) -> int:
+    # Until the first picture nothing is thrown away: to look through all of it again and again takes time.
+    gc.disable()
     # Here, because the command line and the terminal interface are siblings: neither knows the other.
     from promptlab.tui.app import run_playground
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from pathlib import Path
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
 
 FRAME_S = 1 / 15
 """The shortest time between two looks at what the lab has said. Reading goes no faster, and drawing costs."""
+
+SWITCH_S = 0.001
+"""How long a thread may wait for Python while another one computes: what is drawn is written by a thread of its own."""
 
 MAX_REASONS = 5
 """Of what is wrong in the settings, so many lines are shown."""
@@ -297,9 +301,11 @@ def _models_screen(desk: Desk) -> Screen[Any]:
 def run_playground(library: Path | None) -> int:
     """Open the library at `library`, or the nearest one, and show it. Returns the exit code.
 
+    Once there is a picture, garbage is collected, also where the caller has switched that off until then.
+
     Raises PromptlabError when it cannot be opened.
     """
-    gc.disable()  # until the first picture: what begins now stays, and looking through it costs a tenth of the start
+    sys.setswitchinterval(SWITCH_S)
     app = Playground(lambda: _open_labs(library, app.desk.fail), _watch, own_preferences())
     app.run()
     app.desk.close()

@@ -42,8 +42,8 @@ class FrugalCompositor(Compositor):
         Textual tells widgets their sizes in a way that each asks for the whole screen to be laid out again, and to be
         drawn again itself. Only scroll bars that come or go need that, and they ask for it themselves.
         """
+        self._full_map_invalidated = False  # or else it would be made again on the way: it is being made
         result = super().reflow(parent, size)
-        self._full_map_invalidated = False
         drawn_whole = result.shown | result.resized
         for widget, (region, _, _, virtual_size, container_size, _, _) in self.layers:
             widget._size_updated(region.size, virtual_size, container_size, layout=False)

@@ -23,7 +23,6 @@ from promptlab.tui.screens.play_reopen import ReopenActions
 from promptlab.tui.screens.play_session import SessionActions
 from promptlab.tui.state import Survey
 from promptlab.tui.widgets.bars import Problems, TitleBar, Welcome
-from promptlab.tui.widgets.column import Column
 from promptlab.tui.widgets.columns import Columns
 from promptlab.tui.widgets.field import FieldPane
 from promptlab.tui.widgets.form import Form
@@ -140,7 +139,7 @@ class PlayScreen(PromptActions, AskActions, ModelActions, AnswerActions, CloserA
         if self.running or self.fetching:
             self.action_cancel()
             return
-        there = [pane for pane in self._panes() if isinstance(pane, Column)]
+        there = [column for column in self.query_one(Columns).columns if column in self._panes()]
         (there[0].body if there else self.query_one(PromptList)).focus()
 
     def action_sidebar(self) -> None:
@@ -160,10 +159,9 @@ class PlayScreen(PromptActions, AskActions, ModelActions, AnswerActions, CloserA
         there = panes[0 if here is None and step > 0 else ((here or 0) + step) % len(panes)]
         if isinstance(there, Form | OptionsPane):
             there.enter()
-        elif isinstance(there, Column):
-            there.body.focus()
         else:
-            there.focus()
+            column = next((each for each in self.query_one(Columns).columns if each is there), None)
+            (column.body if column else there).focus()
 
     def _panes(self) -> list[Widget]:
         form = self.query_one(Form)

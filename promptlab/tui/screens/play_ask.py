@@ -12,7 +12,7 @@ from promptlab.tui.asking import MAX_SAMPLES
 from promptlab.tui.desk import Desk, Task
 from promptlab.tui.program import key_of, program
 from promptlab.tui.screens.play_state import PlayState
-from promptlab.tui.widgets.column import Column
+from promptlab.tui.widgets.columns import Columns
 from promptlab.tui.widgets.form import Form
 from promptlab.tui.widgets.models import ModelList
 from promptlab.tui.widgets.options import OptionsPane
@@ -131,7 +131,7 @@ class AskActions(PlayState):
     @property
     def _to_keep(self) -> Record | None:
         """The record of the column that has the focus; None, and a word about it, where there is none to keep."""
-        column = next((each for each in self.query(Column) if each.has_focus_within), None)
+        column = next((each for each in self.query_one(Columns).columns if each.has_focus_within), None)
         record = column.cell.record if column is not None and column.cell is not None else None
         if column is None:
             pane = key_of(self, "pane.next")

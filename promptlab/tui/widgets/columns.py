@@ -15,15 +15,13 @@ from textual.timer import Timer
 from textual.widget import Widget
 
 from promptlab.tui.arrangement import Arrangement, Choice, arrange, following
-from promptlab.tui.describe import mark, together
-from promptlab.tui.grouping import Group, Letters, groups
 from promptlab.tui.pace import Pace
-from promptlab.tui.widgets.column import Column
 from promptlab.tui.widgets.names import Name, Names
 
 if TYPE_CHECKING:
     from promptlab.core.record import Cell
-    from promptlab.tui.grouping import Key
+    from promptlab.tui.grouping import Group, Key, Letters
+    from promptlab.tui.widgets.column import Column
 
 
 LEAST_S = 0.05
@@ -70,7 +68,7 @@ class Columns(Widget):
         """As they stand."""
         self._groups: tuple[Group, ...] = ()
         self._jobs: tuple[object, ...] = ()
-        self._letters = Letters()
+        self._letters: Letters | None = None
         self._arrangement = Arrangement("columns")
         self._stand: tuple[Arrangement, list[Column]] = (self._arrangement, [])
         """How the columns that are shown stand."""
@@ -134,7 +132,7 @@ class Columns(Widget):
         self._pace.drawn()
         cells = self.cells
         several = len(self._groups) < len(cells)
-        letters = self._letters.of(cells) if several else ("",) * len(cells)
+        letters = self._letters.of(cells) if several and self._letters else ("",) * len(cells)
         by_key = {column.key: column for column in self._columns}
         for group in self._groups:
             some = tuple(cells[place] for place in group.places)
@@ -143,6 +141,10 @@ class Columns(Widget):
 
     def _regroup(self, cells: tuple[Cell, ...]) -> None:
         """Make columns for other jobs. One that was there before stays; of the same ones, the arrangement too."""
+        # Here because nobody needs it before the first paint.
+        from promptlab.tui.grouping import Letters, groups
+        from promptlab.tui.widgets.column import Column
+
         self._groups = groups(cells)
         self._letters = Letters()
         keys = [group.key for group in self._groups]
@@ -320,6 +322,8 @@ class Columns(Widget):
         """The names with how they stand, where they are shown."""
         if not self._names.display:
             return
+        from promptlab.tui.describe import mark, together
+
         front = self._in_front()
         self._names.hidden = len(self._columns) - len(self.open)
         self._names.names = tuple(

@@ -24,6 +24,7 @@ class Took(Widget):
 
     def __init__(self) -> None:
         super().__init__()
+        self.auto_links = False
         self.low = False
         """Whether there is room for one line only."""
         self._pieces: tuple[Content, ...] = ()
