@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from textual import events
 from textual.content import Content
 from textual.message import Message
 from textual.reactive import var
-from textual.widget import Widget
 
 from promptlab.tui import show
 from promptlab.tui.program import key_of
+from promptlab.tui.widgets.spots import Spot, Spots
 
 
 class Name(NamedTuple):
@@ -24,11 +23,11 @@ class Name(NamedTuple):
     """It is the one that is shown."""
 
 
-class Names(Widget):
+class Names(Spots):
     """Shows the names, around the one in front where there are more than fit, and what is hidden."""
 
     DEFAULT_CSS = """
-    Names { height: 1; padding: 0 1; background: $surface; color: $text-muted; }
+    Names { padding: 0 1; background: $surface; color: $text-muted; }
     """
 
     names: var[tuple[Name, ...]] = var((), init=False)
@@ -42,11 +41,6 @@ class Names(Widget):
             super().__init__()
             self.number = number
 
-    def __init__(self, *, id: str | None = None) -> None:
-        super().__init__(id=id)
-        self._spans: list[tuple[int, int, int]] = []
-        """Of each name that is drawn: number, first cell, cell after the last."""
-
     def watch_names(self) -> None:
         """Draw them."""
         self.refresh()
@@ -55,33 +49,32 @@ class Names(Widget):
         """Draw it."""
         self.refresh()
 
-    def render(self) -> Content:
-        """As many names as fit."""
-        width = self.content_size.width
+    def placed(self) -> Iterator[tuple[int, Spot]]:
+        """As many names as fit, and the note to the right."""
+        width = self.size.width
         hidden = f"{self.hidden} hidden: {key_of(self, 'answers.show')} shows all" if self.hidden else ""
-        note = Content.styled(hidden, show.DIM)
-        room = width - (note.cell_length + 2 if note.plain else 0)
+        room = max(1, width - (len(hidden) + 2 if hidden else 0))
         tabs = [_tab(name) for name in self.names]
         first, last = window([tab.cell_length for tab in tabs], self._front, room)
-        self._spans = []
-        line = Content.styled("‹", show.DIM) if first else Content(" ")
+        if first:
+            yield 0, Spot(Content.styled("‹", show.DIM))
+        at = 1
         for number in range(first, last):
-            self._spans.append((number, line.cell_length, line.cell_length + tabs[number].cell_length))
-            line = line.append(tabs[number])
-        line = line.append(Content.styled("›", show.DIM) if last < len(tabs) else Content(" "))
-        line = line.truncate(max(room, 1), ellipsis=True)
-        return Content.assemble(line, " " * max(1, width - line.cell_length - note.cell_length), note)
+            tab = tabs[number].truncate(max(1, room - at - (last < len(tabs))), ellipsis=True)
+            yield at, Spot(tab, number)
+            at += tab.cell_length
+        if last < len(tabs):
+            yield at, Spot(Content.styled("›", show.DIM))
+        if hidden:
+            yield max(at + 1, width - len(hidden)), Spot(Content.styled(hidden, show.DIM))
 
     @property
     def _front(self) -> int:
         return next((number for number, name in enumerate(self.names) if name.front), 0)
 
-    def on_click(self, event: events.Click) -> None:
+    async def clicked(self, target: int) -> None:
         """Take the name."""
-        at = event.x - self.gutter.left
-        for number, start, end in self._spans:
-            if start <= at < end:
-                self.post_message(self.Chosen(number))
+        self.post_message(self.Chosen(target))
 
 
 def _tab(name: Name) -> Content:
