@@ -36,14 +36,22 @@ Pieces = dict[int, list[tuple[int, Strip]]]
 class FrugalCompositor(Compositor):
     """Draws only what can be seen of what has changed."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._shown = self._full_map
+        """Where everything was when all was laid out last."""
+
     def reflow(self, parent: Widget, size: Size) -> ReflowResult:
         """Lay all out, and that once.
 
         Textual tells widgets their sizes in a way that each asks for the whole screen to be laid out again, and to be
         drawn again itself. Only scroll bars that come or go need that, and they ask for it themselves.
         """
-        self._full_map_invalidated = False  # or else it would be made again on the way: it is being made
+        # What is drawn is what differs from what is shown. Textual's map may have been made anew since, for whoever asked
+        # where a widget is after a scroll; and it would be made once more on the way, where it is being made.
+        self._full_map, self._full_map_invalidated = self._shown, False
         result = super().reflow(parent, size)
+        self._shown = self._full_map
         drawn_whole = result.shown | result.resized
         for widget, (region, _, _, virtual_size, container_size, _, _) in self.layers:
             widget._size_updated(region.size, virtual_size, container_size, layout=False)

@@ -30,8 +30,8 @@ Cell = tuple[str, Style | None]
 class Paper:
     """The cells of a terminal. Who writes over half of a wide character takes the other half as well."""
 
-    def __init__(self, lines: Iterable[Iterable[Strip]]) -> None:
-        self.lines: list[list[Cell]] = [[(" ", None)] * SIZE[0] for _ in range(SIZE[1])]
+    def __init__(self, lines: Iterable[Iterable[Strip]], size: tuple[int, int] = SIZE) -> None:
+        self.lines: list[list[Cell]] = [[(" ", None)] * size[0] for _ in range(size[1])]
         for y, line in enumerate(lines):
             self.write(y, 0, line)
 
