@@ -56,9 +56,9 @@ class Terminal:
                     self.paper.write(y, x, [strip])
         elif isinstance(update, ChopsUpdate):  # of a window that is Textual's own
             for y, _, _ in update.spans:
-                for x, strip in update.chops[y].items():
-                    if strip is not None:
-                        self.paper.write(y, x, [strip])
+                for x, piece in update.chops[y].items():
+                    if piece is not None:
+                        self.paper.write(y, x, [piece])
         else:
             assert update is None, update
 
