@@ -47,8 +47,8 @@ class FrugalCompositor(Compositor):
         Textual tells widgets their sizes in a way that each asks for the whole screen to be laid out again, and to be
         drawn again itself. Only scroll bars that come or go need that, and they ask for it themselves.
         """
-        # What is drawn is what differs from what is shown. Textual's map may have been made anew since, for whoever asked
-        # where a widget is after a scroll; and it would be made once more on the way, where it is being made.
+        # What is drawn is what differs from what is shown. Textual's map may have been made anew since, for whoever has
+        # asked where a widget is; and it would be made once more on the way, where it is being made.
         self._full_map, self._full_map_invalidated = self._shown, False
         result = super().reflow(parent, size)
         self._shown = self._full_map

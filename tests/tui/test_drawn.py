@@ -13,6 +13,7 @@ import pytest
 from rich.style import Style
 from textual._compositor import ChopsUpdate, Compositor, LayoutUpdate
 from textual.app import App
+from textual.strip import Strip
 
 from promptlab.engine.fake import FakeEngine
 from promptlab.tui.bindings import COMMANDS
@@ -38,29 +39,35 @@ Text = list[list[tuple[str, Any]]]
 class Terminal:
     """Takes what the program draws, as a terminal would."""
 
-    def __init__(self) -> None:
-        self.paper = Paper((), (1, 1))
-        self.size = (1, 1)
+    def __init__(self, size: tuple[int, int]) -> None:
+        self.resize(size)
+
+    def resize(self, size: tuple[int, int]) -> None:
+        """Some terminals keep something of what they show then, and some do not."""
+        self.size = size
+        self.paper = Paper((), size)
 
     def take(self, update: object) -> None:
         """Draw."""
         if isinstance(update, LayoutUpdate):
-            if update.region.size != self.size:
-                self.size = update.region.size
-                self.paper = Paper((), self.size)
             for y, line in enumerate(update.strips, update.region.y):
-                self.paper.write(y, update.region.x, line)
+                self._write(y, update.region.x, line)
         elif isinstance(update, SpansUpdate):
             for y, pieces in update.pieces.items():
                 for x, strip in pieces:
-                    self.paper.write(y, x, [strip])
+                    self._write(y, x, [strip])
         elif isinstance(update, ChopsUpdate):  # of a window that is Textual's own
-            for y, _, _ in update.spans:
+            for y, start, end in update.spans:
                 for x, piece in update.chops[y].items():
-                    if piece is not None:
-                        self.paper.write(y, x, [piece])
+                    if piece is not None and x < end and start < x + piece.cell_length:
+                        self._write(y, max(x, start), [piece.crop(max(0, start - x), end - x)])
         else:
             assert update is None, update
+
+    def _write(self, y: int, x: int, strips: Sequence[Strip]) -> None:
+        width, height = self.size
+        if y < height and x < width:  # a screen that was drawn for another size
+            self.paper.write(y, x, [Strip.join(strips).crop(0, width - x)])
 
 
 def seen(paper: Paper) -> Text:
@@ -80,7 +87,10 @@ async def follow(player: Player, terminal: Terminal, keys: Sequence[str], betwee
     for key in keys:
         between(player)
         pressed.append(key)
+        if RESIZES.get(key) == terminal.size:
+            continue
         if key in RESIZES:
+            terminal.resize(RESIZES[key])
             await player.pilot.resize_terminal(*RESIZES[key])
         else:
             await player.pilot.press(key)
@@ -93,8 +103,8 @@ async def follow(player: Player, terminal: Terminal, keys: Sequence[str], betwee
         else:
             drawn, wanted = seen(terminal.paper), seen(whole)
             wrong = [y for y, line in enumerate(wanted) if line != drawn[y]]
-            lines = ["".join(text for text, _ in drawn[y]) for y in wrong[:5]]
-            pytest.fail(f"after {' '.join(pressed)}: lines {wrong} are not as they should be: {lines}")
+            lines = ["".join(text for text, _ in each[y]) for y in wrong[:5] for each in (drawn, wanted)]
+            pytest.fail("\n".join([f"after {' '.join(pressed)} lines {wrong} are not as they should be", *lines]))
 
 
 def walk(
@@ -105,7 +115,7 @@ def walk(
     between: Callable[[Player], object] = lambda player: None,
 ) -> None:
     """Go through the program by keys; something else happens before each."""
-    terminal = Terminal()
+    terminal = Terminal(size)
 
     def display(app: App[Any], screen: object, update: object) -> None:
         if not app._batch_count:
@@ -114,7 +124,7 @@ def walk(
     monkeypatch.setattr(App, "_display", display)
 
     async def go() -> None:
-        engine = FakeEngine(lambda question, prompt: "The light of a low sun, 太陽の光 👩‍👩‍👧.\n" * 20, delay=0.001)
+        engine = FakeEngine(lambda question, prompt: "The light of a low sun, 太陽の光.\n" * 20, delay=0.001)
         async with playing(library, engine, size) as player:
             await follow(player, terminal, keys, between)
 
