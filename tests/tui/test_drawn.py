@@ -51,7 +51,7 @@ class Terminal:
         """Draw."""
         if isinstance(update, LayoutUpdate):
             for y, line in enumerate(update.strips, update.region.y):
-                self._write(y, update.region.x, line)
+                self._write(y, update.region.x, list(line))
         elif isinstance(update, SpansUpdate):
             for y, pieces in update.pieces.items():
                 for x, strip in pieces:
