@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from promptlab.core.baseline import Change, Regressions
 from promptlab.core.case import Case
 from promptlab.core.compare import Column, Result
 
@@ -47,6 +48,8 @@ class View:
     """Only cases that fail, or end with an error, in one of the columns."""
     splitting: bool = False
     """Only cases to which columns say different things."""
+    worse: bool = False
+    """Only cases that got worse in one of the columns than a baseline."""
     text: str = ""
     """Only cases that have this in their id, description or variables."""
     order: Order = "file"
@@ -66,6 +69,8 @@ class Matrix:
         self.errors = [0] * len(self.columns)
         self.agreement: dict[int, float | None] = {}
         """By case: how probable it is that two columns say the same."""
+        self.changes: dict[tuple[int, int], Change] = {}
+        """By column and case: then and now, where it was held against a baseline."""
         self._cells: dict[tuple[int, int], list[Slot]] = {}
         self._texts: dict[int, str] = {}
 
@@ -109,6 +114,17 @@ class Matrix:
         """Take how far columns agree on some cases."""
         self.agreement |= found
 
+    def hold(self, found: Regressions | None) -> None:
+        """Take what became of its cells since a baseline; None where there is none."""
+        columns = {column.name: place for place, column in enumerate(self.columns)}
+        cases = {case.id: place for place, case in enumerate(self.cases)}
+        self.changes = {
+            (columns[each.now.name], cases[change.case]): change
+            for each in (found.columns if found else ())
+            for change in each.cases
+            if change.now is not None
+        }
+
     def rate(self, column: int, case: int) -> float | None:
         """How many of a cell's samples pass, of those with a verdict; an error does not."""
         states = [slot.state for slot in self.cell(column, case) if slot.state in ("pass", "fail", "error")]
@@ -122,6 +138,11 @@ class Matrix:
         """Whether columns say different things to a case."""
         agreement = self.agreement.get(case)
         return agreement is not None and agreement < 1
+
+    def worse(self, column: int, case: int) -> bool:
+        """Whether fewer of a cell's samples pass than in the baseline."""
+        change = self.changes.get((column, case))
+        return change is not None and change.kind in ("broken", "worse")
 
     def text(self, case: int) -> str:
         """What a case is searched by."""
@@ -144,6 +165,7 @@ def arrange(matrix: Matrix, view: View) -> tuple[int, ...]:
         for case in range(len(matrix.cases))
         if (not view.failing or any(matrix.fails(column, case) for column in view.columns))
         and (not view.splitting or matrix.splits(case))
+        and (not view.worse or any(matrix.worse(column, case) for column in view.columns))
         and (not wanted or wanted in matrix.text(case))
     ]
     match view.order:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,11 +12,12 @@ from textual.content import Content
 from promptlab.core.pace import duration
 from promptlab.tui import show
 from promptlab.tui.bindings import shown_key
-from promptlab.tui.widgets.matrix import CACHED, MARKS
+from promptlab.tui.widgets.matrix import BECAME, CACHED, MARKS
 
 if TYPE_CHECKING:
     from promptlab.app.batch import Paced
     from promptlab.core.agreement import Split
+    from promptlab.core.baseline import Change, Regressions
     from promptlab.core.case import Case
     from promptlab.core.compare import Comparison, Result
     from promptlab.core.matrix import Slot
@@ -40,6 +42,7 @@ STYLES = {
     "running": show.ACCENT,
     "answered": "",
 }
+_BECAME = {"broken": show.BAD, "worse": show.BAD, "better": show.GOOD}
 _PHASES = {
     "new": ("○", show.DIM, "Tick what to compare, then {start}."),
     "checking": ("◌", show.ACCENT, "checking prompts, cases and models …"),
@@ -85,6 +88,18 @@ def _speed(paced: Paced) -> list[Content]:
     if paced.loading:
         parts.append(show.line(f"loading {paced.loading}", show.WARN))
     return parts
+
+
+def since(found: Regressions) -> Content:
+    """What came of a baseline; the signs are those of the table."""
+    from promptlab.views.changes import kinds_words  # here because it is slow to import
+    from promptlab.views.sections import regressions_line
+
+    title = show.line(regressions_line(found), show.BAD if found.worse else show.GOOD)
+    counts = Counter(change.kind for each in found.columns for change in each.cases)
+    cells = kinds_words({kind: counts[kind] for kind in counts if kind in BECAME})
+    parts = [Content.styled(f"{BECAME[kind]} {words}", _BECAME[kind]) for kind, words in cells.items()]
+    return show.join([title, *parts])
 
 
 # --- a case ----------------------------------------------------------------------------------------------------------
@@ -167,6 +182,16 @@ def checks(result: Result) -> list[Content]:
         )
         for check in result.verdict.checks
     ]
+
+
+def became(change: Change | None) -> list[Content]:
+    """What became of a cell since a baseline, where that is known."""
+    if change is None:
+        return []
+    from promptlab.views.changes import change_line  # here because it is slow to import
+
+    sign = f"{BECAME[change.kind]} " if change.kind in BECAME else ""
+    return [show.line(f"{sign}{change_line(change)}", _BECAME.get(change.kind, show.DIM))]
 
 
 def _text(value: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
 from promptlab.core.baseline import Change, Changes, Kind, Tally
 from promptlab.core.schema import shorten
@@ -35,6 +36,17 @@ def changes_grid(changes: Changes, *, everything: bool = False) -> Grid:
     return grid(("CASE", shorten(then, CASE_WIDTH), shorten(now, CASE_WIDTH), ""), cells, right=(1, 2))
 
 
+def change_line(change: Change) -> str:
+    """What became of one case of a column."""
+    return f"{WORDS[change.kind]}: {_tally(change.then)} then, {_tally(change.now)} now"
+
+
+def kinds_words(counts: Mapping[Kind, int]) -> dict[Kind, str]:
+    """How many cases became what, in words: `2 worse`."""
+    words = WORDS if counts.get("broken", 0) == 1 else {**WORDS, "broken": "no longer hold"}
+    return {kind: f"{counts[kind]:,} {word}" for kind, word in words.items() if counts.get(kind)}
+
+
 def _changed(changes: Changes) -> list[Change]:
     order = list(WORDS)
     changed = (each for each in changes.cases if each.kind != "same")
@@ -50,11 +62,9 @@ def _tally(tally: Tally | None) -> str:
 def changes_notes(changes: Changes, *, everything: bool = False) -> tuple[str, ...]:
     """All of it in numbers, whether the pass rate changed, and what else did."""
     counts = Counter(each.kind for each in changes.cases)
-    words = WORDS if counts["broken"] == 1 else {**WORDS, "broken": "no longer hold"}
-    parts = [f"{counts[kind]:,} {word}" for kind, word in words.items() if counts[kind]]
     hidden = 0 if everything else max(len(_changed(changes)) - MAX_ROWS, 0)
     notes = [f"and {counted(hidden, 'case')} more; --all-cases shows every one"] if hidden else []
-    notes.append(f"Cases: {', '.join(parts) or 'none'}. {_rate(changes)}")
+    notes.append(f"Cases: {', '.join(kinds_words(counts).values()) or 'none'}. {_rate(changes)}")
     if changes.settings:
         notes.append(f"What is not as it was: {', '.join(changes.settings)}.")
     return tuple(notes)

@@ -95,32 +95,41 @@ def comparison_page(comparison: Comparison, layout: Layout | None = None) -> Pag
     return Page(tuple(filter(None, details)), tuple(filter(None, summary)))
 
 
-def picture(comparison: Comparison, width: int) -> tuple[Section, ...]:
-    """What many columns come to together, for a place where cases and agreement are drawn in other ways."""
+def picture(comparison: Comparison, width: int, found: Regressions | None = None) -> tuple[Section, ...]:
+    """What many columns come to together, for a place where cases and agreement are drawn in other ways.
+
+    With `found`, also what became of a baseline.
+    """
     layout = Layout(width, all_cases=True)
     names = column_names(comparison)
     fit = all(width_of(each) <= width for each in (splits_grid(comparison, names), pairs_grid(comparison, names)))
     keys = () if fit else letters(len(names))
     short = keys or names
-    found = (
+    sections = (
         _columns(comparison, keys, layout),
         _pairs(comparison, short, layout),
+        *(regressions_page(found, layout) if found else ()),
         _splits(comparison, short),
         _likeness(comparison, short, layout),
         _metrics(comparison, short, layout),
     )
-    return tuple(filter(None, found))
+    return tuple(filter(None, sections))
 
 
 def regressions_page(found: Regressions, layout: Layout | None = None) -> tuple[Section, ...]:
     """What became of a baseline: each column that it has, and at the end whether any got worse."""
     layout = layout or Layout()
-    worse = [each.now.name for each in found.columns if each.worse]
     notes = [f"Not in the baseline: {', '.join(found.new)}."] if found.new else []
     notes += [f"Only in the baseline: {', '.join(found.gone)}."] if found.gone else []
-    title = f"Worse than the baseline: {', '.join(worse)}" if worse else "Nothing is worse than the baseline"
     columns = (_changes(f"{each.now.name} since the baseline", each, layout) for each in found.columns)
-    return (*columns, Section(sanitize_line(title), (), tuple(map(sanitize_line, notes))))
+    return (*columns, Section(regressions_line(found), (), tuple(map(sanitize_line, notes))))
+
+
+def regressions_line(found: Regressions) -> str:
+    """Whether anything got worse than a baseline."""
+    worse = [each.now.name for each in found.columns if each.worse]
+    names = sanitize_line(", ".join(worse))
+    return f"Worse than the baseline: {names}" if worse else "Nothing is worse than the baseline"
 
 
 # --- its sections ----------------------------------------------------------------------------------------------------

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from promptlab.core.baseline import Baseline, KeptColumn, Tally, compare_baseline
 from promptlab.core.case import Case
-from promptlab.core.compare import Column, Result
+from promptlab.core.compare import Column, Result, compare
 from promptlab.core.events import Failure
 from promptlab.core.matrix import RUNNING, Matrix, View, arrange
 from promptlab.core.record import ModelRef, PromptRef, Record
@@ -15,6 +16,8 @@ from promptlab.core.verdict import Verdict
 
 CASES = [Case("rain", {"topic": "Drops of water"}), Case("snow", {"n": 3}), Case("fog"), Case("Ash")]
 VIEW = View((0, 1))
+THEN = {"fog": Tally(1, 1), "rain": Tally(0, 1), "snow": Tally(1, 1), "gone": Tally(1, 1), "Ash": Tally(1, 1)}
+KEPT = Baseline((KeptColumn("p", "p", "b", THEN),))
 
 
 def result(column: int, case: int, outcome: str, *, sample: int = 0, cached: bool = False) -> Result:
@@ -32,6 +35,7 @@ def matrix() -> Matrix:
     for (column, case), outcome in outcomes.items():
         made.put(result(column, case, outcome), final=True)
     made.agree({0: 1.0, 1: 0.5, 2: None})
+    made.hold(compare_baseline(KEPT, compare(made.columns, made.cases, made.results)))
     return made
 
 
@@ -59,6 +63,13 @@ def test_an_error_is_counted_once_and_can_be_mended() -> None:
     assert (matrix.answered, matrix.errors) == ([1], [0])
 
 
+def test_what_became_of_its_cells_since_a_baseline(matrix: Matrix) -> None:
+    became = {at: change.kind for at, change in matrix.changes.items()}
+    assert became == {(1, 0): "better", (1, 1): "same", (1, 2): "broken"}  # of Ash there is no answer
+    matrix.hold(None)
+    assert matrix.changes == {}
+
+
 @pytest.mark.parametrize(
     ("changes", "shown"),
     [
@@ -66,6 +77,8 @@ def test_an_error_is_counted_once_and_can_be_mended() -> None:
         ({"failing": True}, (1, 2)),
         ({"failing": True, "columns": (1,)}, (2,)),
         ({"splitting": True}, (1,)),
+        ({"worse": True}, (2,)),
+        ({"worse": True, "columns": (0,)}, ()),
         ({"text": "WATER"}, (0,)),
         ({"text": "sno"}, (1,)),
         ({"text": "3", "failing": True}, (1,)),

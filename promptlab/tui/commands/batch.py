@@ -18,10 +18,25 @@ COMMANDS: tuple[Command, ...] = (
     _do("batch.versions", "v", "versions", "Versions", "List the versions of the marked prompt, to be ticked."),
     _do("batch.picture", "a", "picture", "Picture", "Who agrees with whom, which is better, where columns split."),
     _do("batch.write", "w", "write", "Write", "Write a report or data, as the file's name ends.", footer=False),
+    _do(
+        "batch.copy", "Y", "copy", "Copy", "Copy the comparison as Markdown.", footer=False, title="Copy the comparison"
+    ),
+    _do(
+        *("batch.baseline", "b", "baseline", "Baseline"),
+        "Compare against a baseline that was kept: what got worse and better.",
+        footer=False,
+    ),
+    _do(
+        *("batch.keep", "k", "keep", "Keep"),
+        "Keep the comparison as a baseline, to compare later ones against.",
+        footer=False,
+        title="Keep as a baseline",
+    ),
     _show("batch.failing", "f", "failing", "Failing", "Only cases that fail in one of the columns, or all of them."),
     _show(
         "batch.splitting", "d", "splitting", "Differing", "Only cases to which columns say different things, or all."
     ),
+    _show("batch.worse", "r", "worse", "Worse", "Only cases that got worse than the baseline, or all of them."),
     _show("batch.columns", "m", "filter('columns')", "Columns", "Only columns that have a text in their name."),
     _show("batch.cases", "slash", "filter('cases')", "Search", "Only cases that have a text in their id or variables."),
     _show("batch.order", "o", "order", "Order", "Order cases by file, worst, split, the marked column, or name."),

@@ -49,6 +49,7 @@ class BatchScreen(BatchAnswers):
         """The pages between the title and the keys."""
         yield TitleBar()
         yield Static(id="batch-progress")
+        yield Static(id="batch-baseline")
         yield Setup(id="batch-setup").data_bind(BatchScreen.reasons)
         with Horizontal(id="batch-table"):
             yield MatrixTable(id="matrix")
@@ -194,11 +195,13 @@ class BatchScreen(BatchAnswers):
                 return self.active or self.phase == "paused"
             case "versions":
                 return self.page == "setup"
-            case "failing" | "splitting" | "filter" | "order" | "open":
+            case "failing" | "splitting" | "worse" | "filter" | "order" | "open":
                 return self.page == "table" and self.matrix is not None
             case "beside" | "play" | "closer":
                 return self.page in ("table", "case") and self.matrix is not None
-            case "picture" | "write":
+            case "keep":
+                return self.phase == "done"
+            case "picture" | "write" | "copy":
                 return self.matrix is not None
             case "back":
                 return self.matrix is not None or bool(self.query(AskLine) and self.query_one(AskLine).what)

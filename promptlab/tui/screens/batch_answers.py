@@ -1,4 +1,4 @@
-"""The batch screen: looking into a case, the picture of all columns, and writing a report."""
+"""The batch screen: looking into a case, the picture of all columns, writing a report and copying it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from textual.content import Content
 from promptlab.core.text import sanitize
 from promptlab.tui import show
 from promptlab.tui.batch_words import heat
+from promptlab.tui.copying import copy
 from promptlab.tui.desk import Task
 from promptlab.tui.program import program
-from promptlab.tui.screens.batch_table import BatchTable, _split
+from promptlab.tui.screens.batch_baseline import BatchBaseline, comparison_of, name_of
+from promptlab.tui.screens.batch_table import _split
 from promptlab.tui.widgets.askline import AskLine
 from promptlab.tui.widgets.casepage import CasePage
 from promptlab.tui.widgets.matrix import MatrixTable
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
     from promptlab.app.lab import Lab
     from promptlab.core.agreement import Split
+    from promptlab.core.baseline import Regressions
     from promptlab.core.compare import Comparison
     from promptlab.core.matrix import Matrix
     from promptlab.core.record import Cell
@@ -35,7 +38,7 @@ TABLES = 76
 """Cells that the tables of the picture take at least."""
 
 
-class BatchAnswers(BatchTable):
+class BatchAnswers(BatchBaseline):
     """What stands behind the marks."""
 
     def changed(self, cases: Set[int]) -> None:
@@ -67,7 +70,8 @@ class BatchAnswers(BatchTable):
             page.lay(table.shown, table.column)
         case, names = table.case, self.names
         cells = [self.matrix.cell(pane.column, case) for pane in page.panes]
-        page.fill(self.matrix.cases[case], cells, names)
+        changes = [self.matrix.changes.get((pane.column, case)) for pane in page.panes]
+        page.fill(self.matrix.cases[case], cells, changes, names)
         work = partial(_split, self.matrix.cases[case].id, self.results_of(case))
         self.desk.do(work, done=partial(self._agreed, case), key="batch.case")
 
@@ -139,7 +143,7 @@ class BatchAnswers(BatchTable):
         if self.matrix is None:
             return
         width = max(self.size.width - 8, TABLES)
-        work = partial(_drawn, self.found, self.matrix, width)
+        work = partial(_drawn, self.found, self.matrix, self.held, width)
         self.desk.do(work, done=lambda parts: self.query_one(Picture).show(*parts), key="batch.picture")
 
     # --- writing -----------------------------------------------------------------------------------------------------
@@ -148,47 +152,65 @@ class BatchAnswers(BatchTable):
         """Ask for the names of files."""
         if self.matrix is None or self.asked is None:
             return
-        name = "-".join(each.rpartition("/")[2] for each in (*self.asked.prompts[:2], *self.asked.cases[:1]))
-        self.query_one(AskLine).ask("write", "Write (.html .json .jsonl .csv .md .junit.xml)", f"{name}.html")
+        label = "Write (.html .json .jsonl .csv .md .junit.xml)"
+        self.query_one(AskLine).ask("write", label, f"{name_of(self.asked)}.html")
 
     @on(AskLine.Given)
     def _given(self, event: AskLine.Given) -> None:
         self.query_one(AskLine).close()
         self.settle_focus()
         if event.what == "write" and self.matrix is not None and self.asked is not None:
-            work = partial(_write, event.text, self.found, self.matrix, self.asked.prompts)
+            work = partial(_write, event.text, self.found, self.matrix, self.held, self.asked.prompts)
             self.desk.do(work, done=self._written)
 
     def _written(self, names: tuple[str, ...]) -> None:
-        part = "" if self.phase == "done" else ", of what there is so far"
-        self.notify(sanitize(f"Written{part}: {', '.join(names)}"), markup=False)
+        self.notify(sanitize(f"Written{self._so_far}: {', '.join(names)}"), markup=False)
+
+    @property
+    def _so_far(self) -> str:
+        return "" if self.phase == "done" else ", of what there is so far"
+
+    def action_copy(self) -> None:
+        """Copy the comparison as Markdown."""
+        if self.matrix is not None:
+            work = partial(_markdown, self.found, self.matrix, self.held)
+            self.desk.do(work, done=self._copied, key="copy")
+
+    def _copied(self, text: str) -> None:
+        copy(self, f"the comparison as Markdown{self._so_far}", text)
 
     def settle_focus(self) -> None:
         """Put the focus where the page that is shown wants it."""
 
 
-def _comparison(found: Comparison | None, matrix: Matrix) -> Comparison:
-    from promptlab.app.batch import sum_up
-
-    return found or sum_up(matrix.columns, matrix.cases, matrix.results)
-
-
 def _drawn(
-    found: Comparison | None, matrix: Matrix, width: int, lab: Lab, task: Task[tuple[Content, RenderableType]]
+    found: Comparison | None,
+    matrix: Matrix,
+    held: Regressions | None,
+    width: int,
+    lab: Lab,
+    task: Task[tuple[Content, RenderableType]],
 ) -> tuple[Content, RenderableType]:
     from promptlab.views.comparison import column_names, letters
     from promptlab.views.sections import Layout, as_group, picture
 
-    comparison = _comparison(found, matrix)
+    comparison = comparison_of(found, matrix)
     names = column_names(comparison)
-    tables = as_group(picture(comparison, width), Layout(width, all_cases=True))
+    tables = as_group(picture(comparison, width, held), Layout(width, all_cases=True))
     return heat(comparison, names, letters(len(names))), tables
+
+
+def _markdown(found: Comparison | None, matrix: Matrix, held: Regressions | None, lab: Lab, task: Task[str]) -> str:
+    from promptlab.views.exports import export
+
+    return export(comparison_of(found, matrix), "md", regressions=held)
 
 
 def _write(
     text: str,
     found: Comparison | None,
     matrix: Matrix,
+    held: Regressions | None,
     prompts: tuple[str, ...],
     lab: Lab,
     task: Task[tuple[str, ...]],
@@ -207,7 +229,7 @@ def _write(
     if not formats:
         raise UsageError("No name was typed: nothing is written.")
     refuse_places(formats)
-    comparison, now = _comparison(found, matrix), datetime.now().astimezone()
+    comparison, now = comparison_of(found, matrix), datetime.now().astimezone()
     for path, kind in formats.items():
-        write(path, document(comparison, kind, prompts, now))
+        write(path, document(comparison, kind, prompts, now, held))
     return tuple(show.path(path.absolute()) for path in formats)

@@ -13,8 +13,9 @@ from textual.timer import Timer
 from textual.widgets import Static
 
 from promptlab.tui import show
-from promptlab.tui.batch_words import case_lines, checks, clusters, viewed
+from promptlab.tui.batch_words import became, case_lines, checks, clusters, viewed
 from promptlab.tui.desk import Desk, Task
+from promptlab.tui.program import key_of
 from promptlab.tui.screens.batch_state import BatchState
 from promptlab.tui.widgets.askline import AskLine
 from promptlab.tui.widgets.matrix import MatrixTable
@@ -72,7 +73,7 @@ class BatchTable(BatchState):
         table.summaries = self.summaries
         table.touch(cases)
         view = self._view
-        if view is not None and (view.failing or view.splitting or view.order not in ("file", "name")):
+        if view is not None and (view.failing or view.splitting or view.worse or view.order not in ("file", "name")):
             if not self.active:
                 self.sift()
             elif self._sorting is None:
@@ -98,6 +99,7 @@ class BatchTable(BatchState):
         words = {
             "failing": "failing" if self._view.failing else "",
             "splitting": "differing" if self._view.splitting else "",
+            "worse": "worse" if self._view.worse else "",
             "text": f"with “{self._view.text}”" if self._view.text else "",
             "columns": f"columns with “{self._columns_like}”" if self._columns_like else "",
             "order": dict(ORDERS)[self._view.order],
@@ -123,6 +125,16 @@ class BatchTable(BatchState):
             self.notify("One column alone cannot differ: compare several.", severity="warning", markup=False)
             return
         self.look(replace(self._view, splitting=not self._view.splitting))
+
+    def action_worse(self) -> None:
+        """Only what got worse than the baseline, or everything."""
+        if self._view is None or self.matrix is None:
+            return
+        if not self.matrix.changes and not self._view.worse:
+            said = f"Nothing to hold it against: {key_of(self, 'batch.baseline')} chooses a baseline."
+            self.notify(said, severity="warning", markup=False)
+            return
+        self.look(replace(self._view, worse=not self._view.worse))
 
     def action_order(self) -> None:
         """The next order."""
@@ -183,6 +195,7 @@ class BatchTable(BatchState):
         names = self.names
         found = [each for slot in self.matrix.cell(column, case) if slot.result for each in checks(slot.result)]
         parts = [*case_lines(self.matrix.cases[case]), Content(""), *clusters(split, names), Content("")]
+        found += became(self.matrix.changes.get((column, case)))
         parts += [show.line(names[column], "bold"), *found] if found else []
         self.query_one("#batch-peek", Static).update(show.lines(parts))
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from promptlab.tui.copying import copy
 from promptlab.tui.desk import Desk
 from promptlab.tui.screens.play_state import PlayState
 from promptlab.tui.widgets.columns import Columns
@@ -22,8 +23,6 @@ _SEVERAL = ("zoom", "next_layout", "hide_column", "move_column")
 _ANY = ("column", "fold_steps", "copy_answer", "copy_code", "copy_comparison")
 """What needs an answer."""
 LAYOUTS = {"auto": "as they fit", "columns": "columns", "grid": "grid", "tabs": "tabs"}
-MUCH = 100_000
-"""Bytes that not every terminal takes into its clipboard."""
 
 
 class AnswerActions(PlayState):
@@ -117,14 +116,7 @@ class AnswerActions(PlayState):
         self.desk.do(work, done=done, key="copy")
 
     def _copied(self, what: str, text: str) -> None:
-        """Hand it to the terminal, and say so."""
-        if not text:
-            self._refuse("There is nothing to copy yet.")
-            return
-        data = text.encode("utf-8", "replace")  # half a surrogate pair is no text that a terminal could take
-        self.app.copy_to_clipboard(data.decode())
-        doubt = " Not every terminal takes so much." if len(data) > MUCH else ""
-        self._say(f"Copied {what}: {len(text):,} character{'' if len(text) == 1 else 's'}.{doubt}")
+        copy(self, what, text)
 
     def _copied_code(self, job: object, blocks: Sequence[Code]) -> None:
         if not blocks:

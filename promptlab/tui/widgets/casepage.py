@@ -11,10 +11,11 @@ from textual.content import Content
 from textual.widgets import Static
 
 from promptlab.tui import show
-from promptlab.tui.batch_words import case_lines, clusters, slot_lines
+from promptlab.tui.batch_words import became, case_lines, clusters, slot_lines
 
 if TYPE_CHECKING:
     from promptlab.core.agreement import Split
+    from promptlab.core.baseline import Change
     from promptlab.core.case import Case
     from promptlab.core.matrix import Slot
 
@@ -35,12 +36,12 @@ class AnswerPane(VerticalScroll):
         """One text."""
         yield self._text
 
-    def show(self, title: Content, slots: Sequence[Slot]) -> None:
-        """Show other samples."""
+    def show(self, title: Content, slots: Sequence[Slot], change: Change | None) -> None:
+        """Show other samples, below what became of them since a baseline."""
         self.border_title = title
-        parts: list[Content] = []
+        parts = became(change)
         for sample, slot in enumerate(slots):
-            parts += [Content("")] if sample else []
+            parts += [Content("")] if parts else []
             parts += slot_lines(slot, sample, len(slots))
         self._text.update(show.lines(parts))
 
@@ -100,11 +101,13 @@ class CasePage(Vertical):
         if pane is not None:
             self.call_after_refresh(pane.focus)
 
-    def fill(self, case: Case, cells: Sequence[Sequence[Slot]], names: Sequence[str]) -> None:
-        """Show a case: the samples of each pane's column."""
+    def fill(
+        self, case: Case, cells: Sequence[Sequence[Slot]], changes: Sequence[Change | None], names: Sequence[str]
+    ) -> None:
+        """Show a case: the samples of each pane's column, and what became of them since a baseline."""
         self._about.update(show.lines(case_lines(case)))
-        for pane, slots in zip(self._panes, cells, strict=True):
-            pane.show(show.line(names[pane.column], "bold"), slots)
+        for pane, slots, change in zip(self._panes, cells, changes, strict=True):
+            pane.show(show.line(names[pane.column], "bold"), slots, change)
 
     def agree(self, case: Case, split: Split | None, names: Sequence[str]) -> None:
         """Say who says the same."""

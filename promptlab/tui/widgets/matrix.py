@@ -36,6 +36,8 @@ MARKS = {
 }
 """A shape for each state, because colours alone say nothing to many people and terminals."""
 CACHED = "↺"
+BECAME = {"broken": "▼", "worse": "▽", "better": "▲"}
+"""What became of a cell since a baseline: it held, and no longer does; fewer of its samples pass, or more."""
 LEGEND = "✓ pass  ✗ fail  ? unscored  ! error  · waiting  ● running  ○ unjudged  ↺ kept"
 
 MAX_MARKS = 8
@@ -163,7 +165,9 @@ class MatrixTable(ScrollView, can_focus=True):
         width, samples = self.size.width, self.matrix.samples if self.matrix else 1
         self._case_width = max(LEAST_CASE, min(self._longest, width // 3))
         room = width - self._case_width - 1
-        least = max(RATE_WIDTH + 2, (samples if samples <= MAX_MARKS else 8) + 5)
+        # Of many samples `12/16` and what else there is of them; then what was kept, what became of it, and brackets.
+        marks = samples if samples <= MAX_MARKS else 2 * len(f"{samples}") + 4
+        least = max(RATE_WIDTH + 2, marks + 7)
         longest = max((cell_len(line) for names in self._names for line in names), default=0) + 2
         self._width = max(least, min(longest, MAX_NAME, room // max(len(self.shown), 1)))
         self._fit = max(1, room // self._width)
@@ -309,7 +313,7 @@ class MatrixTable(ScrollView, can_focus=True):
         line = [Segment(_cut(label, self._case_width + 1), cursor if marked else None)]
         for column in self._on_screen():
             here = marked and column == self.column
-            drawn = self._cell(self.matrix.cell(column, case))
+            drawn = self._cell(column, case)
             length = sum(segment.cell_length for segment in drawn)
             # Brackets, so that the mark can be seen without colours.
             line += [Segment(" "), Segment("[" if here else " "), *drawn, Segment("]" if here else " ")]
@@ -318,12 +322,16 @@ class MatrixTable(ScrollView, can_focus=True):
                 line[-len(drawn) - 3 : -1] = Segment.apply_style(line[-len(drawn) - 3 : -1], post_style=cursor)
         return line
 
-    def _cell(self, slots: Sequence[Slot]) -> list[Segment]:
+    def _cell(self, column: int, case: int) -> list[Segment]:
+        assert self.matrix is not None
+        slots, change = self.matrix.cell(column, case), self.matrix.changes.get((column, case))
         drawn = [Segment(MARKS[slot.state], self._style(slot.state)) for slot in slots]
         if len(slots) > MAX_MARKS:
             drawn = self._count(slots)
         if all(slot.cached for slot in slots):
             drawn.append(Segment(f" {CACHED}", self._style("waiting")))
+        if change is not None and change.kind in BECAME:
+            drawn.append(Segment(f" {BECAME[change.kind]}", self._style("pass" if change.kind == "better" else "fail")))
         return drawn
 
     def _count(self, slots: Sequence[Slot]) -> list[Segment]:
