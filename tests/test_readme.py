@@ -68,5 +68,7 @@ def test_options_commands_and_exit_codes_are_all_named() -> None:
 
 def test_the_pictures_are_there() -> None:
     pictures = re.findall(r"!\[[^]]*\]\(([^)]+)\)", README)
-    assert len(pictures) == 7
-    assert all((Path(__file__).parent.parent / p).stat().st_size > 1000 for p in pictures)
+    root = Path(__file__).parent.parent
+    assert len(pictures) == 10
+    assert sorted(pictures) == sorted(str(p.relative_to(root)) for p in (root / "docs" / "pictures").iterdir())
+    assert all((root / p).stat().st_size > 1000 for p in pictures)
