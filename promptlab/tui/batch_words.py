@@ -211,7 +211,7 @@ def heat(comparison: Comparison, names: Sequence[str], keys: Sequence[str]) -> C
         return Content("")
     widest = max(len(key) for key in keys)
     longest = max(len(show.line(name).plain) for name in names)
-    head = Content("".join(f"{key:>5}" for key in keys))
+    head = Content("".join(f"{key:>4} " for key in keys))
     lines = [
         Content.styled("How often two columns say the same, in percent", "bold"),
         Content.assemble(" " * (widest + longest + 3), head.stylize("bold")),
@@ -226,7 +226,7 @@ def heat(comparison: Comparison, names: Sequence[str], keys: Sequence[str]) -> C
 
 def _heat(share: float | None) -> tuple[str, str]:
     if share is None:
-        return "    -", show.DIM
+        return "   - ", show.DIM
     return f"{100 * share:>4.0f} ", f"on $primary {round(60 * share)}%"
 
 

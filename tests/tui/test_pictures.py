@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from textual.widgets import Input
 
 from promptlab.engine.backend import Question
 from promptlab.engine.fake import FakeEngine
@@ -26,6 +27,11 @@ CASES = """\
 - {id: rain, vars: {topic: rain}, assert: [{type: icontains, value: falls}]}
 - {id: snow, vars: {topic: snow}, assert: [{type: icontains, value: melts}]}
 - {id: fog, vars: {topic: fog}}
+"""
+
+KEPT = """\
+{"schema": 1, "columns": [{"prompt": "explain", "label": "explain", "model": "alpha", "pass_rate": 0.5, "samples": 1,
+  "cases": {"rain": {"passed": 0, "scored": 1}, "snow": {"passed": 1, "scored": 1}}}]}
 """
 
 WRITE = os.environ.get("PROMPTLAB_WRITE_PICTURES") == "1"
@@ -121,10 +127,21 @@ async def batch(player: Player) -> None:
     await player.until(lambda: "6 of 6 answers" in player.text() and "done" in player.text(), "the end")
 
 
+async def picture(player: Player) -> None:
+    """Held against a baseline, in which one answer more had passed."""
+    await batch(player)
+    await player.press("b")
+    player.top().query_one("AskLine Input", Input).value = "kept.json"
+    await player.press("enter")
+    await player.until(lambda: "Worse than the baseline" in player.text(), "what got worse")
+    await player.press("a")
+    await player.until(lambda: "Which is better" in player.text(), "the picture")
+
+
 async def history(player: Player) -> None:
     await answers(player)
     await player.press("f4")
-    await player.until(lambda: "2 runs" in player.text() and "Identity" in player.text(), "the runs")
+    await player.until(lambda: "2 runs" in player.text() and "Inputs" in player.text(), "the runs")
 
 
 HASHED = re.compile(r"sha256 +[0-9a-f]{32}")  # as much as a narrow screen has room for, and more
@@ -151,11 +168,22 @@ PICTURES: list[tuple[str, tuple[int, int], Steps]] = [
     ("options", USUAL, options),
     ("tokens", USUAL, tokens),
     ("difference", USUAL, difference),
+    ("tokens", SMALL, tokens),
+    ("tokens", LARGE, tokens),
+    ("difference", SMALL, difference),
+    ("difference", LARGE, difference),
     ("batch", SMALL, batch),
     ("batch", USUAL, batch),
+    ("batch", LARGE, batch),
+    ("picture", SMALL, picture),
+    ("picture", USUAL, picture),
+    ("picture", LARGE, picture),
+    ("history", SMALL, history),
     ("history", USUAL, history),
+    ("history", LARGE, history),
     ("models", SMALL, models),
     ("models", USUAL, models),
+    ("models", LARGE, models),
     ("keys", SMALL, keys),
 ]
 
@@ -172,6 +200,7 @@ def test_a_screen_looks_as_it_did(
             path.write_bytes(gguf_model())
     (library / "seeds").mkdir()
     (library / "seeds" / "weather.yaml").write_text(CASES)
+    (library / "kept.json").write_text(KEPT)
     found = ""
 
     async def look() -> None:
