@@ -127,13 +127,19 @@ async def batch(player: Player) -> None:
     await player.until(lambda: "6 of 6 answers" in player.text() and "done" in player.text(), "the end")
 
 
-async def picture(player: Player) -> None:
+async def worse(player: Player) -> None:
     """Held against a baseline, in which one answer more had passed."""
     await batch(player)
     await player.press("b")
     player.top().query_one("AskLine Input", Input).value = "kept.json"
     await player.press("enter")
     await player.until(lambda: "Worse than the baseline" in player.text(), "what got worse")
+    await player.press("down")
+    await player.until(lambda: "▼" in player.text(), "the signs")
+
+
+async def picture(player: Player) -> None:
+    await worse(player)
     await player.press("a")
     await player.until(lambda: "Which is better" in player.text(), "the picture")
 
@@ -175,6 +181,7 @@ PICTURES: list[tuple[str, tuple[int, int], Steps]] = [
     ("batch", SMALL, batch),
     ("batch", USUAL, batch),
     ("batch", LARGE, batch),
+    ("worse", USUAL, worse),
     ("picture", SMALL, picture),
     ("picture", USUAL, picture),
     ("picture", LARGE, picture),

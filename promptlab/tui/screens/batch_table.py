@@ -192,11 +192,12 @@ class BatchTable(BatchState):
     def _peeked(self, case: int, column: int, split: Split | None) -> None:
         if self.matrix is None or case >= len(self.matrix.cases):
             return
-        names = self.names
+        names, change = self.names, self.matrix.changes.get((column, case))
+        name = show.line(names[column], "bold")
+        since = [show.join([name, each]) for each in became(change)]
         found = [each for slot in self.matrix.cell(column, case) if slot.result for each in checks(slot.result)]
-        parts = [*case_lines(self.matrix.cases[case]), Content(""), *clusters(split, names), Content("")]
-        found += became(self.matrix.changes.get((column, case)))
-        parts += [show.line(names[column], "bold"), *found] if found else []
+        parts = [*case_lines(self.matrix.cases[case]), *since, Content(""), *clusters(split, names), Content("")]
+        parts += [name, *found] if found else []
         self.query_one("#batch-peek", Static).update(show.lines(parts))
 
 
