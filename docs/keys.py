@@ -16,6 +16,22 @@ SCREENS: tuple[tuple[Scope, str], ...] = (
     ("batch", "Batch"),
     ("history", "History"),
     ("models", "Models"),
+    ("prompts", "In the list of prompts"),
+    ("filter", "In the field that filters prompts"),
+    ("field", "In the fields of play"),
+    ("source", "In the source"),
+    ("ticks", "In a list of things to tick"),
+    ("tokens", "On an answer's tokens"),
+    ("alternatives", "On a token's alternatives"),
+    ("versions", "Window: versions"),
+    ("cases", "Window: case sets"),
+    ("keep", "Window: keep as a case"),
+    ("example", "Window: keep as an example"),
+    ("turn", "Window: next turn"),
+    ("unsaved", "Window: what is not saved"),
+    ("sure", "Window: a question"),
+    ("name", "Window: the name of a file"),
+    ("help", "Window: help"),
 )
 
 

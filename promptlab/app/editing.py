@@ -7,8 +7,9 @@ import os
 import shlex
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from promptlab.app.lab import Lab
 from promptlab.core.checker import Finding
@@ -23,7 +24,6 @@ EDITABLE = 256 * 1024
 """Characters of a file that is edited in place."""
 MAX_LINE = 2_000
 """Characters of a line in a file that is edited in place: an editor that breaks lines slows down with their length."""
-_ELSEWHERE = "o opens it in your own editor"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,9 @@ class Source:
     stamp: str
     """Tells whether the file has changed since."""
     fixed: str = ""
-    """Why it cannot be edited in place, and what to do instead; empty when it can."""
+    """Why it cannot be edited in place; empty when it can."""
+    instead: Literal["", "outside", "working copy"] = ""
+    """What can be done instead: edit it in an editor of one's own, or edit the working copy."""
     newline: str = "\n"
     """What ends a line in the file."""
 
@@ -52,14 +54,15 @@ def read_source(lab: Lab, name: str) -> Source:
     except SourceError as error:
         return Source(name, name, error.problems[0].file, "", "", str(error).partition("\n")[0])
     newline = "\r\n" if "\r\n" in text else "\n"
-    fixed = _locked(lab) or _unfit(text, newline)
-    return Source(name, name, file, text.replace("\r\n", "\n"), _stamp(text), fixed, newline)
+    locked, unfit = _locked(lab), _unfit(text, newline)
+    source = Source(name, name, file, text.replace("\r\n", "\n"), _stamp(text), locked or unfit, newline=newline)
+    return replace(source, instead="outside") if unfit and not locked else source
 
 
 def past_source(prompt: Prompt) -> Source:
     """The source of a version that git keeps."""
-    fixed = f"{prompt.label} is what git keeps: choose the working copy (v) to edit it"
-    return Source(prompt.name, prompt.label, prompt.file, prompt.source.replace("\r\n", "\n"), "", fixed)
+    shown, fixed = prompt.source.replace("\r\n", "\n"), f"{prompt.label} is what git keeps"
+    return Source(prompt.name, prompt.label, prompt.file, shown, "", fixed, "working copy")
 
 
 def check_source(lab: Lab, source: Source, text: str) -> tuple[Finding, ...]:
@@ -83,7 +86,7 @@ def save_source(lab: Lab, source: Source, text: str) -> Source:
     if now is None or _stamp(now) != source.stamp:
         raise UsageError(
             f"{source.file} {'is gone from disk' if now is None else 'has changed on disk'} since it was read",
-            hint="Copy your text (ctrl+a, ctrl+c), leave with esc and d, and look at the file as it is now",
+            hint="Copy what you typed, leave without saving it, and look at the file as it is now",
         )
     replace_file(path, written)
     return read_source(lab, source.name)
@@ -103,7 +106,7 @@ def editor_command(environment: Mapping[str, str]) -> list[str]:
     """The user's editor, as a command with its options. Raises UsageError when there is none."""
     variable = next((name for name in ("VISUAL", "EDITOR") if environment.get(name, "").strip()), None)
     if variable is None:
-        raise UsageError("no editor is set", hint="Say which in the variable EDITOR, or press e to edit here")
+        raise UsageError("no editor is set", hint="Say which in the variable EDITOR")
     try:
         command = shlex.split(environment[variable])
     except ValueError as error:
@@ -136,15 +139,15 @@ def _locked(lab: Lab) -> str:
 def _unfit(text: str, newline: str) -> str:
     """Why an editor that shows text as it is cannot be given this one."""
     if len(text) > EDITABLE:
-        return f"it is larger than {EDITABLE // 1024} KiB, too much to edit here: {_ELSEWHERE}"
+        return f"it is larger than {EDITABLE // 1024} KiB, too much to edit here"
     lines = text.split(newline)
     if long := next((number for number, line in enumerate(lines, 1) if len(line) > MAX_LINE), None):
-        return f"line {long} is longer than {MAX_LINE:,} characters, too long to edit here: {_ELSEWHERE}"
+        return f"line {long} is longer than {MAX_LINE:,} characters, too long to edit here"
     for number, line in enumerate(lines, 1):
         if "\n" in line:
-            return f"it ends some lines in one way and some in another (line {number}): {_ELSEWHERE}"
+            return f"it ends some lines in one way and some in another (line {number})"
         if sanitize(line) != line:
-            return f"line {number} holds characters that cannot be shown as they are: {_ELSEWHERE}"
+            return f"line {number} holds characters that cannot be shown as they are"
     return ""
 
 

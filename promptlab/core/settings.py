@@ -27,6 +27,8 @@ class Bound:
     """Those that it has unless they are set otherwise."""
     always: bool
     """It holds while something is typed, too, so a key that could be typed will not do."""
+    within: tuple[str, ...] = ()
+    """The screens that have it, where it holds in a part of a screen only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,11 +139,16 @@ class _Reader:
             for other, theirs in now.items():
                 pair = frozenset((id, other))
                 both = set(keys) & set(theirs)
-                if other == id or not both or pair in told or not _meet(commands[id].scope, commands[other].scope):
+                if other == id or not both or pair in told or not _meet(commands[id], commands[other]):
                     continue
                 told.add(pair)
                 self.complain(("keys", id), f"{min(both)} is a key of {other} already")
 
 
-def _meet(scope: str, other: str) -> bool:
-    return scope == other or "app" in (scope, other)
+def _meet(one: Bound, other: Bound) -> bool:
+    """Whether a key of both could be pressed for either. A part of a screen goes before its screen, but for what holds
+    while something is typed.
+    """
+    if one.scope == other.scope or "app" in (one.scope, other.scope):
+        return True
+    return (one.always and one.scope in other.within) or (other.always and other.scope in one.within)

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from textual.app import App, SystemCommand
+from textual.command import CommandPalette
+from textual.dom import DOMNode
 from textual.message import Message
 from textual.reactive import var
 from textual.screen import Screen
@@ -17,8 +19,8 @@ from textual.theme import Theme
 from textual.timer import Timer
 
 from promptlab.errors import EngineError, PromptlabError
-from promptlab.tui.bindings import bindings, of, shown_keys
-from promptlab.tui.command import Command
+from promptlab.tui.bindings import around, bindings, shown_keys
+from promptlab.tui.command import Command, Scope
 from promptlab.tui.compositor import draw_less
 from promptlab.tui.desk import Desk, Task
 from promptlab.tui.model_news import ModelNews
@@ -227,28 +229,38 @@ class Playground(App[None]):
     # --- commands ----------------------------------------------------------------------------------------------------
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
-        """Every command that holds on a screen, and the themes."""
-        for command in of(getattr(screen, "scope", "app"), "app"):
-            if command.id == "palette":
+        """Every command that can be given now on a screen, or in the part of it that has the focus."""
+        parts = {each.binding.id: each.node for each in screen.active_bindings.values()}
+        scope: Scope = getattr(screen, "scope", "app")
+        for command in around(scope):
+            whole = self if command.scope == "app" else screen if command.scope == scope else None
+            node = whole or parts.get(command.id)  # a part of the screen, while it has the focus
+            if command.id == "palette" or node is None or not self._check_action_state(command.action, node):
                 continue
             text = f"{shown_keys(command, self.keys)}  {command.help}"
-            yield SystemCommand(command.name, text, partial(self.perform, command, screen))
-        yield SystemCommand("Theme", "Choose other colours.", self.action_change_theme)
+            yield SystemCommand(command.name, text, partial(self.perform, command, node))
 
-    async def perform(self, command: Command, screen: Screen[Any]) -> None:
-        """Do what a key of a command does on a screen."""
-        await self.run_action(command.action, self if command.scope == "app" else screen)
+    async def perform(self, command: Command, node: DOMNode) -> None:
+        """Do what a key of a command does on a screen, or in a part of it."""
+        done = await self.run_action(command.action, self if command.scope == "app" else node)
+        if not done:  # it could be when it was listed
+            self.notify(f"{command.name}: not now.", severity="warning", markup=False)
+
+    def action_change_theme(self) -> None:
+        """Choose other colours, by name."""
+        if not isinstance(self.screen, CommandPalette):
+            super().action_change_theme()
 
     def action_mode(self, name: str) -> None:
         """Go to a screen."""
         self.switch_mode(name)
 
     def action_help(self) -> None:
-        """Show every key."""
+        """Show every key of the screen or the window that is on top."""
         from promptlab.tui.screens.help import HelpScreen
 
         if not isinstance(self.screen, HelpScreen):
-            self.push_screen(HelpScreen(of(getattr(self.screen, "scope", "app"), "app"), self.keys))
+            self.push_screen(HelpScreen(around(getattr(self.screen, "scope", "app")), self.keys))
 
     async def action_quit(self) -> None:
         """Leave, once it is said what is to become of changes that are not saved.
@@ -258,12 +270,15 @@ class Playground(App[None]):
         if isinstance(self.screen, UnsavedScreen):
             return
         if self.play.is_mounted and (names := self.play.unsaved):
-            self.push_screen(UnsavedScreen(names, can_save=False), self._quit_for_sure)
+            self.push_screen(UnsavedScreen(names), self._quit_for_sure)
         else:
-            self._quit_for_sure("discard")
+            await self._quit_for_sure("discard")
 
-    def _quit_for_sure(self, choice: Choice | None) -> None:
+    async def _quit_for_sure(self, choice: Choice | None) -> None:
         if choice is None:
+            return
+        if choice == "save":
+            self.play.save_all(self.action_quit)  # where that fails, why is said, and nobody leaves
             return
         self.left = self.play.left_off
         self.desk.cancel()

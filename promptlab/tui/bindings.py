@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from textual.binding import Binding, BindingType
 
-from promptlab.tui.command import Command, Scope
+from promptlab.tui.command import PARTS, Command, Scope
 from promptlab.tui.commands import (
     batch,
     closer,
@@ -20,6 +20,8 @@ from promptlab.tui.commands import (
     play_prompts,
     play_run,
     program,
+    widgets,
+    windows,
 )
 
 _TABLES = (
@@ -33,6 +35,8 @@ _TABLES = (
     batch,
     history,
     models,
+    widgets,
+    windows,
     program,
 )
 
@@ -41,9 +45,8 @@ COMMANDS: tuple[Command, ...] = tuple(command for table in _TABLES for command i
 EVERYWHERE: tuple[tuple[str, str], ...] = (
     ("tab shift+tab", "Go to the next field, or the one before."),
     ("↑ ↓ pgup pgdn", "Move in a list; scroll an answer."),
-    ("space", "Tick a model; turn a switch."),
+    ("space", "Turn a switch."),
     ("enter", "Take what is marked; in an input, run."),
-    ("esc", "Close a window; leave an input for the answers."),
 )
 """Keys that belong to widgets: for the help screen."""
 
@@ -65,6 +68,16 @@ def bindings(scope: Scope) -> list[BindingType]:
     return [_binding(command) for command in of(scope)]
 
 
+def around(scope: Scope) -> tuple[Command, ...]:
+    """All that holds on a screen or in a window, whatever has the focus there."""
+    return of(scope, *PARTS.get(scope, ()), "app")
+
+
+def help_binding(action: str) -> Binding:
+    """The key of the help, in windows, which Textual lets no key of the program reach that could be typed."""
+    return _binding(_BY_ID["help"]._replace(action=action))
+
+
 def by_topic(commands: Sequence[Command]) -> Iterable[tuple[str, tuple[Command, ...]]]:
     """Commands in chapters, for the help screen; each chapter where its first command stands."""
     chapters: dict[str, list[Command]] = {}
@@ -81,6 +94,11 @@ def shown_keys(command: Command, keymap: Mapping[str, str] = MappingProxyType({}
 def shown_key(id: str, keymap: Mapping[str, str] = MappingProxyType({})) -> str:
     """The key by which hints name the command of an id: its first, as the user has set them in `keymap`."""
     return _shown(_BY_ID[id], keymap)[0]
+
+
+def all_keys(id: str, keymap: Mapping[str, str] = MappingProxyType({})) -> str:
+    """All keys of the command of an id, where a hint had better name each: a browser keeps some for itself."""
+    return " or ".join(_shown(_BY_ID[id], keymap))
 
 
 _BY_ID = {command.id: command for command in COMMANDS}

@@ -4,8 +4,21 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-Scope = Literal["app", "play", "batch", "history", "models", "closer"]
-"""Where a command holds: everywhere, or on one screen."""
+Screenful = Literal["play", "batch", "history", "models", "closer"]
+"""The screens."""
+Windowed = Literal["versions", "cases", "keep", "example", "turn", "unsaved", "sure", "name", "help"]
+"""The windows over a screen."""
+Part = Literal["prompts", "filter", "ticks", "source", "field", "tokens", "alternatives"]
+"""Parts of a screen, which have keys of their own while they have the focus."""
+Scope = Literal["app", Screenful, Windowed, Part]
+"""Where a command holds: everywhere, on one screen, in one window, or in one part of a screen."""
+
+PARTS: dict[str, tuple[Part, ...]] = {
+    "play": ("prompts", "filter", "field", "ticks", "source"),
+    "batch": ("ticks",),
+    "closer": ("tokens", "alternatives"),
+}
+"""Which parts a screen has."""
 
 
 class Command(NamedTuple):

@@ -14,7 +14,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 from promptlab.errors import PromptlabError
 from promptlab.tui import show
@@ -36,6 +36,14 @@ Work = Callable[["Lab", "Task[T]"], T]
 """What a task does, in its lane's thread. Raises PromptlabError."""
 
 
+class Owner(Protocol):
+    """What a task is done for; it may be gone before that is done."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is still there to hear anything."""
+
+
 class Task(Generic[T]):
     """Something that a lane has been asked to do."""
 
@@ -46,12 +54,14 @@ class Task(Generic[T]):
         items: Callable[[Sequence[Any]], None] | None,
         done: Callable[[T], None] | None,
         failed: Callable[[tuple[str, ...]], None] | None,
+        owner: Owner | None = None,
     ) -> None:
         self._desk = desk
         self._work = work
         self._items = items
         self._done = done
         self._failed = failed
+        self._owner = owner
         self._lock = threading.Lock()
         self._said: deque[Any] = deque()
         self._outcome: _Outcome | None = None
@@ -110,7 +120,7 @@ class Task(Generic[T]):
 
     def _unheard(self) -> bool:
         """Whether nobody listens any more, or there is nothing left to hear."""
-        return self.dropped or self.over
+        return self.dropped or self.over or not (self._owner is None or self._owner.is_open)
 
     def deliver(self) -> None:
         """Hand over what has been said since the last time, and then what came of it."""
@@ -171,13 +181,15 @@ class Desk:
         items: Callable[[Sequence[Any]], None] | None = None,
         lane: Lane = "look",
         key: str = "",
+        owner: Owner | None = None,
     ) -> Task[T]:
         """Let a lane do something; the handlers are called in the screen's thread.
 
         `items` hears what the task says, several at a time; `done` what came of it, or `failed` why nothing did, line
         by line. A task with a `key` takes the place of an earlier one with the same, of which nothing more is heard.
+        Whoever closes while something is done for it alone is its `owner`: once that is closed, no handler is called.
         """
-        task: Task[T] = Task(self, work, items, done, failed)
+        task: Task[T] = Task(self, work, items, done, failed, owner)
         if key:
             if (earlier := self._keyed.get(key)) is not None:
                 earlier.drop()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, get_args
 
 from textual.keys import KEY_ALIASES, Keys, _character_to_key
 
 from promptlab.tui.bindings import COMMANDS
-from promptlab.tui.command import always
+from promptlab.tui.command import PARTS, Part, always
 
 if TYPE_CHECKING:
     from promptlab.core.settings import Keyboard, Settings
@@ -43,7 +43,8 @@ def keyboard() -> Keyboard:
     """The keys, and the commands that have some."""
     from promptlab.core.settings import Bound, Keyboard
 
-    commands = {c.id: Bound(c.scope, tuple(c.keys.split(",")), c.wins) for c in COMMANDS}
+    within = {part: tuple(name for name, parts in PARTS.items() if part in parts) for part in get_args(Part)}
+    commands = {c.id: Bound(c.scope, tuple(c.keys.split(",")), c.wins, within.get(c.scope, ())) for c in COMMANDS}
     return Keyboard(commands, NAMES, _normal, lambda key: not always(key))
 
 

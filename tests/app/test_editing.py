@@ -37,7 +37,7 @@ def test_a_source_is_read_checked_and_saved(lab: Lab, explain: Path) -> None:
     assert explain.read_text() == saved.text == changed
     assert explain.stat().st_mode & 0o777 == 0o640
     assert sorted(p.name for p in explain.parent.iterdir() if p.name.startswith(".")) == []
-    with pytest.raises(UsageError, match=r"has changed on disk since it was read.*esc"):
+    with pytest.raises(UsageError, match=r"has changed on disk since it was read.*Copy what you typed"):
         save_source(lab, source, EXPLAIN)
     explain.unlink()
     with pytest.raises(UsageError, match="is gone from disk"):
@@ -73,6 +73,17 @@ def test_what_an_editor_cannot_show_as_it_is_is_not_edited(lab: Lab, explain: Pa
     with pytest.raises(UsageError):
         save_source(lab, source, "other")
     assert explain.read_bytes() == data
+
+
+def test_what_can_be_done_instead_is_told_without_keys(lab: Lab, explain: Path) -> None:
+    explain.write_bytes(b"one\ntwo \x1b[2J")
+    source = read_source(lab, "explain")
+    assert (source.fixed, source.instead) == ("line 2 holds characters that cannot be shown as they are", "outside")
+    explain.write_bytes(b"caf\xe9")
+    assert read_source(lab, "explain").instead == ""
+    explain.write_text(EXPLAIN)
+    past = past_source(lab.library.load("explain"))
+    assert (past.fixed, past.instead) == ("explain is what git keeps", "working copy")
 
 
 def test_a_link_that_leads_out_is_not_written_through(lab: Lab, explain: Path, home: Path) -> None:

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pytest
 from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.widget import Widget
@@ -18,6 +19,7 @@ from promptlab.app.lab import Labs
 from promptlab.core.events import EngineEvent
 from promptlab.engine.backend import Backend
 from promptlab.engine.fake import Answer, FakeEngine
+from promptlab.errors import UsageError
 from promptlab.tui.app import Playground
 from promptlab.tui.widgets.bars import TitleBar
 from promptlab.tui.widgets.column import Column
@@ -116,6 +118,34 @@ class Player:
         left, top, width, height = widget.content_region
         strips = self.app.screen._compositor.render_strips()[top : top + height]
         return " ".join(" ".join(strip.crop(left, left + width).text for strip in strips).split())
+
+
+class Gate:
+    """Holds a function of the lab until it is let go, and then lets it do its work, or fail."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, name: str, *, fails: bool = False) -> None:
+        module, _, function = name.rpartition(".")
+        self._real: Callable[..., Any] = getattr(__import__(module, fromlist=[function]), function)
+        self._fails = fails
+        self._gate = threading.Event()
+        self.calls = 0
+        """How often somebody has come to it."""
+        monkeypatch.setattr(name, self._call)
+
+    def _call(self, *args: Any, **named: Any) -> Any:
+        self.calls += 1
+        assert self._gate.wait(PATIENCE_S)
+        if self._fails:
+            raise UsageError("it was not to be")
+        return self._real(*args, **named)
+
+    async def open(self, player: Player) -> None:
+        """Let it go, and wait until the screen has heard what came of it."""
+        heard: list[None] = []
+        self._gate.set()
+        player.app.desk.do(lambda lab, task: None, done=heard.append)  # comes after it in the lane
+        await player.until(lambda: heard, "what comes after it")
+        await player.pilot.pause()
 
 
 @asynccontextmanager

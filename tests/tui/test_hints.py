@@ -72,6 +72,19 @@ def test_no_text_has_the_key_of_a_command_in_it() -> None:
                 assert set(keys) <= own, (path.name, node.value)
 
 
+def test_what_is_said_below_the_interface_names_no_key() -> None:
+    """Keys can be set otherwise, and other callers have none: whoever shows it adds them."""
+    key = re.compile(r"\b(ctrl\+\w|esc\b|press \w\b|f\d{1,2}\b)|\(\w\) to |^\w (opens|saves|edits) ")
+    root = Path(promptlab.tui.__path__[0]).parent
+    files = [path for layer in ("app", "core", "files") for path in (root / layer).rglob("*.py")]
+    for path in (each for each in files if each.name != "settings.py"):  # which is about keys
+        tree = ast.parse(path.read_text())
+        documentation = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documentation:
+                assert " " not in node.value or not key.search(node.value), (path.name, node.value)
+
+
 def test_browsers_leave_everything_a_key() -> None:
     keys = {command.id: set(command.keys.split(",")) for command in COMMANDS}
     assert [id for id, some in keys.items() if some <= IN_BROWSERS] == []
@@ -93,7 +106,8 @@ def test_a_hint_names_the_first_key_that_people_know() -> None:
 def moved() -> dict[str, str]:
     """Another key for every command."""
     winning = (f"ctrl+{plus}f{number}" for plus in ("", "shift+", "alt+") for number in range(13, 25))
-    others = (f"{plus}+{letter}" for plus in ("alt", "hyper", "super") for letter in string.ascii_lowercase)
+    plusses = ("alt", "hyper", "super", "meta", "alt+hyper", "alt+super")
+    others = (f"{plus}+{letter}" for plus in plusses for letter in string.ascii_lowercase)
     return {command.id: next(winning if command.wins else others) for command in COMMANDS}
 
 
@@ -133,7 +147,7 @@ def test_on_the_play_screen(library: Path, settings: Path, engine: FakeEngine) -
             await seen(player, f"{KEYS['ask.cases']} chooses one.")
             await give(player, "ask.cases")
             await seen(player, f"go to an answer ({KEYS['pane.next']}), and press {KEYS['ask.keep.case']}:")
-            await player.press("escape")
+            await give(player, "cases.close")
             await give(player, "ask.options")
             await seen(player, f"{KEYS['ask.options']} folds")
             tooltip = str(player.play.query_one(OptionsPane)._samples.tooltip)
@@ -141,12 +155,12 @@ def test_on_the_play_screen(library: Path, settings: Path, engine: FakeEngine) -
             await give(player, "ask.options")
             player.play.query_one(PromptList).focus()
             await give(player, "prompts.edit")
-            await seen(player, f"{KEYS['prompts.save']} saves · esc leaves")
+            await seen(player, f"{KEYS['prompts.save']} saves · {KEYS['source.leave']} leaves")
             await player.press("x")
             await give(player, "run")
             assert f"that are not saved: {KEYS['prompts.save']} saves them" in player.play.reasons[0]
             player.play.query_one(SourcePane).discard()
-            await player.press("escape")
+            await give(player, "source.leave")
             player.play.query_one(ModelList).tick([])
             await give(player, "run")
             assert f"go to the models ({KEYS['pane.next']})" in player.play.reasons[0]
@@ -192,7 +206,7 @@ def test_without_models(library: Path, settings: Path, engine: FakeEngine) -> No
             await give(player, "run")
             assert f"{pull} pulls the default ones" in player.play.reasons[0]
             player.play.query_one(ModelList).focus()
-            await player.press("space")
+            await give(player, "ticks.tick")
             await seen(player, f"Not on disk. {pull} pulls alpha.")
             await give(player, "screen.models", "models.load")
             await seen(player, f"alpha is not on disk. {KEYS['models.pull']} pulls it.")

@@ -17,7 +17,7 @@ from promptlab.tui.screens.unsaved import UnsavedScreen
 from promptlab.tui.widgets.prompts import PromptList
 from promptlab.tui.widgets.source import SourcePane
 from tests.conftest import EXPLAIN
-from tests.tui.kit import Player, playing
+from tests.tui.kit import Gate, Player, playing
 from tests.tui.test_hostile import EVIL, SEEN, check, squash
 
 
@@ -107,6 +107,72 @@ def test_leaving_asks_what_becomes_of_changes(library: Path, engine: FakeEngine)
     asyncio.run(go())
 
 
+async def typed_twice(player: Player) -> None:
+    """Changes of two prompts, one of which is shown."""
+    source = await opened(player, "explain")
+    await player.press("x")
+    await player.choose("verdict")
+    await player.until(lambda: source.base and source.base.name == "verdict")
+    source.body.focus()
+    await player.press("y")
+    await player.until(lambda: player.play.unsaved == ("verdict", "explain"))
+
+
+@pytest.mark.parametrize("key", ["s", "enter"])
+def test_what_was_typed_is_saved_before_leaving(library: Path, engine: FakeEngine, key: str) -> None:
+    async def go() -> None:
+        async with playing(library, engine) as player:
+            before = (library / "prompts" / "verdict.jinja").read_text()
+            await typed_twice(player)
+            await player.press("f4", "ctrl+q")
+            assert isinstance(player.top(), UnsavedScreen)
+            assert "s  saves" in player.text()
+            await player.press(key)
+            await player.until(lambda: player.app.return_code == 0, "the end")
+        assert (library / "prompts" / "explain.jinja").read_text() == "x" + EXPLAIN
+        assert (library / "prompts" / "verdict.jinja").read_text() == "y" + before
+
+    asyncio.run(go())
+
+
+def test_nobody_leaves_where_saving_fails(library: Path, engine: FakeEngine) -> None:
+    explain = library / "prompts" / "explain.jinja"
+
+    async def go() -> None:
+        async with playing(library, engine) as player:
+            await typed_twice(player)
+            explain.write_text("other\n")
+            await player.press("ctrl+q", "s")
+            await player.until(lambda: "explain.jinja has changed on disk" in player.text(), "the reason")
+            assert player.play.unsaved == ("explain",)  # the other one is on disk
+            assert player.top() is player.play
+            assert player.app.return_code is None
+            assert explain.read_text() == "other\n"
+            await player.press("ctrl+q", "d")
+        assert player.app.return_code == 0
+
+    asyncio.run(go())
+
+
+def test_saving_twice_saves_what_was_typed_last(
+    library: Path, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = Gate(monkeypatch, "promptlab.app.editing.save_source")
+
+    async def go() -> None:
+        async with playing(library, engine) as player:
+            await opened(player, "explain")
+            await player.press("x", "ctrl+s")
+            await player.until(lambda: gate.calls)
+            await player.press("y", "ctrl+s", "ctrl+s")
+            await gate.open(player)
+            await player.until(lambda: not player.play.unsaved)
+            assert (library / "prompts" / "explain.jinja").read_text() == "xy" + EXPLAIN
+            assert {each.severity for each in player.app._notifications} == {"information"}
+
+    asyncio.run(go())
+
+
 def test_what_was_typed_is_kept_beside_other_prompts_and_before_quitting(library: Path, engine: FakeEngine) -> None:
     async def go() -> None:
         async with playing(library, engine) as player:
@@ -120,7 +186,7 @@ def test_what_was_typed_is_kept_beside_other_prompts_and_before_quitting(library
             assert source.text == "x" + EXPLAIN
             await player.press("ctrl+q")
             assert isinstance(player.top(), UnsavedScreen)
-            await player.press("s", "ctrl+q", "escape")
+            await player.press("ctrl+q", "escape")
             assert player.top() is player.play
             await player.press("ctrl+q", "d")
         assert player.app.return_code == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -20,6 +21,7 @@ from promptlab.tui.bindings import COMMANDS
 from promptlab.tui.preferences import keyboard, own_preferences
 from promptlab.tui.screens.help import HelpScreen
 from promptlab.tui.theme import DARK, LIGHT
+from promptlab.tui.widgets.prompts import PromptList
 from tests.tui.kit import Player
 from tests.tui.test_hostile import QUOTED, UNSAFE, check
 
@@ -46,11 +48,11 @@ async def preferring(library: Path, engine: FakeEngine, size: tuple[int, int] = 
 
 
 def test_keys_are_taken_in_place_of_the_usual_ones(settings: Path, library: Path, engine: FakeEngine) -> None:
-    settings.write_text("keys: {help: 'f12,?', samples.more: ctrl+g, samples.fewer: f8, sidebar: f7}")
+    settings.write_text("keys: {help: 'f12,?', samples.more: f10, samples.fewer: f8, sidebar: f7}")
 
     async def go() -> None:
         async with preferring(library, engine, (120, 140)) as player:
-            await player.press("ctrl+g", "ctrl+g", "f8")
+            await player.press("f10", "f10", "f8")
             assert player.play.samples == 2
             await player.press("f7")
             assert not player.play.sidebar
@@ -61,12 +63,75 @@ def test_keys_are_taken_in_place_of_the_usual_ones(settings: Path, library: Path
             assert isinstance(player.top(), HelpScreen)
             text = player.text()
             assert "f12, ?" in text
-            assert "ctrl+g" in text
+            assert "f10" in text
             await player.press("escape")
             helps = {c.title: c.help for c in player.app.get_system_commands(player.play)}
-            assert helps["More samples"].startswith("ctrl+g ")
+            assert helps["More samples"].startswith("f10 ")
             footer = {b.binding.id: key for key, b in player.play.active_bindings.items()}
             assert footer["sidebar"] == "f7"
+
+    asyncio.run(go())
+
+
+def test_keys_of_windows_and_of_parts_are_taken_too(settings: Path, library: Path, engine: FakeEngine) -> None:
+    settings.write_text(
+        "keys: {prompts.folder.close: minus, unsaved.stay: x, source.leave: f12, help: f10, theme: f11}"
+    )
+
+    async def go() -> None:
+        async with preferring(library, engine, (120, 140)) as player:
+            await player.choose("numbers/count")
+            prompts = player.play.query_one(PromptList)
+            prompts.focus()
+            count = prompts.option_count
+            await player.press("left", "minus")
+            assert prompts.option_count == count - 1
+            await player.press("f11")
+            assert isinstance(player.app.screen, CommandPalette)
+            await player.press("escape")
+            await player.choose("explain")
+            prompts.focus()
+            await player.press("e", "y", "f12")
+            window = player.top()
+            assert "x  goes back" in player.text()
+            await player.press("escape", "f10")
+            assert isinstance(player.top(), HelpScreen)
+            assert "Go back to what was typed." in player.text()
+            await player.press("f10")
+            assert player.top() is window
+            await player.press("x")
+            assert player.top() is player.play
+            assert player.play.unsaved
+
+    asyncio.run(go())
+
+
+@pytest.mark.parametrize(
+    ("keys", "why"),
+    [
+        ("{prompts.fold: ctrl+r}", "ctrl+r is a key of run already"),
+        ("{versions.tick: d}", "d is a key of versions.difference already"),
+        ("{keep.save: s}", "can be typed"),
+        ("{ticks.tick: f1}", "f1 is a key of help already"),
+    ],
+)
+def test_keys_that_could_not_be_told_apart_are_refused(settings: Path, keys: str, why: str) -> None:
+    settings.write_text(f"keys: {keys}")
+    with pytest.raises(SourceError, match=re.escape(why)):
+        load_settings(keyboard(), [])
+
+
+def test_a_theme_has_a_key(library: Path, engine: FakeEngine) -> None:
+    async def go() -> None:
+        async with preferring(library, engine) as player:
+            await player.choose("explain")
+            await player.press("enter", "ctrl+g", "ctrl+g")  # also while something is typed; once is enough
+            assert isinstance(player.app.screen, CommandPalette)
+            await player.type(LIGHT.name)
+            await player.until(lambda: LIGHT.name in player.text())
+            await player.press("enter")
+            await player.until(lambda: player.app.theme == LIGHT.name)
+            assert player.top() is player.play
 
     asyncio.run(go())
 

@@ -20,5 +20,6 @@ COMMANDS: tuple[Command, ...] = (
     ),
     _program("help", "f1,question_mark", "help", "Help", "Show every key."),
     _program("palette", "ctrl+p", "command_palette", "Menu", "Search every command by name.", footer=False),
+    _program("theme", "ctrl+g", "change_theme", "Theme", "Choose other colours.", footer=False),
     _program("quit", "ctrl+q", "quit", "Quit", "Leave; what is under way is cancelled."),
 )

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from promptlab.tui import show
+from promptlab.tui.bindings import bindings
 from promptlab.tui.program import key_of
+from promptlab.tui.screens.window import Window
 
 if TYPE_CHECKING:
     from promptlab.app.stepping import Offer
@@ -24,7 +24,7 @@ NONE = ""
 """What is given for no case set."""
 
 
-class CaseSetScreen(ModalScreen[str | None]):
+class CaseSetScreen(Window[str | None]):
     """Lists the case files, those that fit the prompt first; gives the path of the one that was chosen."""
 
     DEFAULT_CSS = """
@@ -43,7 +43,8 @@ class CaseSetScreen(ModalScreen[str | None]):
         & Static { height: auto; padding: 1; }
     }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,k", "dismiss(None)", "Close", id="cases.close")]
+    BINDINGS = bindings("cases")
+    scope = "cases"
 
     def __init__(self, prompt: str, offers: Sequence[Offer], active: bool) -> None:
         """`active`: there is a case set that can be put away."""
@@ -56,7 +57,7 @@ class CaseSetScreen(ModalScreen[str | None]):
         """One list."""
         with Vertical() as pane:
             pane.border_title = Content.assemble("Cases for ", show.line(self._prompt, "bold"))
-            pane.border_subtitle = Content("enter chooses · esc")
+            pane.border_subtitle = Content(f"enter chooses · {key_of(self, 'cases.close')}")
             none = [Option(Content("No case set: what was typed before"), NONE)] if self._active else []
             offers = [Option(_label(each), str(number)) for number, each in enumerate(self._offers)]
             if offers or none:

@@ -10,7 +10,6 @@ from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.content import Content
-from textual.screen import Screen
 from textual.widgets import ContentSwitcher, Static
 
 from promptlab.core.record import Record
@@ -20,6 +19,7 @@ from promptlab.tui import closely, show
 from promptlab.tui.bindings import bindings, of
 from promptlab.tui.desk import Task
 from promptlab.tui.program import key_of, program
+from promptlab.tui.screens.window import Closing
 from promptlab.tui.widgets.bars import Tab, TitleBar
 from promptlab.tui.widgets.closer_panes import AgreementPane, DifferencePane, SawPane, TokensPane
 from promptlab.tui.widgets.keybar import KeyBar
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 View = Literal["tokens", "difference", "saw", "agreement"]
 
 
-class CloserScreen(Screen[None]):
+class CloserScreen(Closing[None]):
     """Shows one answer out of several, as they were when it was opened."""
 
     BINDINGS = bindings("closer")
@@ -204,10 +204,7 @@ class CloserScreen(Screen[None]):
 
     def _ask(self, what: View, work: Any, done: Any) -> None:
         """Have a view worked out, and show it unless another one is looked at by then."""
-        program(self).desk.do(work, done=lambda it: done(it) if self._is(what) else None, key="closer")
-
-    def _is(self, view: View) -> bool:
-        return self.is_attached and self.view == view
+        program(self).desk.do(work, done=lambda it: done(it) if self.view == what else None, key="closer", owner=self)
 
     # --- what tokens stand for ---------------------------------------------------------------------------------------
 
@@ -222,6 +219,7 @@ class CloserScreen(Screen[None]):
                 done=lambda pieces: self._known(key, pieces),
                 failed=lambda reasons: self._known(key, " ".join(reasons)),
                 lane="closer",
+                owner=self,
             )
         return self.pieces.get(key)
 
@@ -231,7 +229,7 @@ class CloserScreen(Screen[None]):
 
     def _known(self, key: str, pieces: Pieces | str) -> None:
         self.pieces[key] = pieces
-        if self.is_attached and self.view != "agreement":
+        if self.view != "agreement":
             self._show()
 
     # --- going on ----------------------------------------------------------------------------------------------------

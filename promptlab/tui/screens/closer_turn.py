@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from promptlab.tui import show
+from promptlab.tui.bindings import all_keys, bindings
+from promptlab.tui.program import key_of, program
+from promptlab.tui.screens.window import Window
 from promptlab.tui.widgets.field import Area
 
 if TYPE_CHECKING:
@@ -31,14 +32,11 @@ class Turn:
     """To every column, each after its own answer."""
 
 
-class TurnScreen(ModalScreen[Turn | None]):
+class TurnScreen(Window[Turn | None]):
     """Asks what to say next; gives None where nothing is."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+r", "say(False)", "Ask", priority=True, id="turn.say"),
-        Binding("ctrl+t,f9", "say(True)", "Ask all", priority=True, id="turn.say.everywhere"),
-        Binding("escape", "dismiss(None)", "Close", id="turn.close"),
-    ]
+    BINDINGS = bindings("turn")
+    scope = "turn"
 
     def __init__(self, record: Record, columns: int) -> None:
         """`columns`: how many have a finished answer."""
@@ -50,8 +48,11 @@ class TurnScreen(ModalScreen[Turn | None]):
         """What was said last, and the room to answer it."""
         with Vertical(id="turn") as pane:
             pane.border_title = Content.assemble("Next turn for ", show.line(self._record.model.name))
-            everywhere = f" · ctrl+t or f9 asks all {self._columns} columns" if self._columns > 1 else ""
-            pane.border_subtitle = Content(f"ctrl+r asks{everywhere} · esc closes")
+            keys = [f"{key_of(self, 'turn.say')} asks"]
+            if self._columns > 1:
+                everywhere = all_keys("turn.say.everywhere", program(self).keys)
+                keys.append(f"{everywhere} asks all {self._columns} columns")
+            pane.border_subtitle = Content(" · ".join([*keys, f"{key_of(self, 'turn.close')} closes"]))
             said = self._record.steps[-1].text
             seen = said if len(said) <= MAX_SEEN else f"…{said[-MAX_SEEN:]}"
             yield Static(show.block(seen, show.DIM), classes="said")

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from promptlab.tui import show
+from promptlab.tui.bindings import bindings
+from promptlab.tui.program import key_of
+from promptlab.tui.screens.window import Window
 from promptlab.tui.widgets.field import Line
 
 _LOOK = """
@@ -24,14 +23,12 @@ _LOOK = """
 """
 
 
-class SureScreen(ModalScreen[bool]):
+class SureScreen(Window[bool]):
     """Asks whether to do something; only y says yes."""
 
     DEFAULT_CSS = f"SureScreen {{ {_LOOK} }}"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("y", "dismiss(True)", "Yes", id="sure.yes"),
-        Binding("n,escape,q", "dismiss(False)", "No", id="sure.no"),
-    ]
+    BINDINGS = bindings("sure")
+    scope = "sure"
 
     def __init__(self, question: Content, yes: str) -> None:
         super().__init__()
@@ -42,17 +39,18 @@ class SureScreen(ModalScreen[bool]):
         """The question, and the keys that answer it."""
         with Vertical():
             yield Static(self._question)
-            keys = [("y", self._yes), ("n or esc", "leave everything as it is")]
+            keys = [(key_of(self, "sure.yes"), self._yes), (key_of(self, "sure.no"), "leave everything as it is")]
             yield Static(
                 show.join([Content.assemble((k, show.ACCENT), f" {what}") for k, what in keys], "   "), classes="keys"
             )
 
 
-class NameScreen(ModalScreen[str]):
+class NameScreen(Window[str]):
     """Asks for the name of a file; nothing typed is nothing done."""
 
     DEFAULT_CSS = f"NameScreen {{ {_LOOK} }}"
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss('')", "Cancel", id="name.cancel")]
+    BINDINGS = bindings("name")
+    scope = "name"
 
     def __init__(self, title: Content, hint: Content, name: str) -> None:
         super().__init__()

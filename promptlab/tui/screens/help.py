@@ -1,4 +1,4 @@
-"""Every key, from the one table."""
+"""The keys of a screen or a window, from the one table."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from promptlab.tui.bindings import EVERYWHERE, by_topic, shown_keys
+from promptlab.tui.bindings import EVERYWHERE, bindings, by_topic, help_binding, shown_key, shown_keys
 from promptlab.tui.command import Command
+from promptlab.tui.screens.window import Closing
 
 KEYS = 15
 """Cells that the names of keys get."""
 
 
-class HelpScreen(ModalScreen[None]):
-    """Lists the keys; any of the usual keys closes it."""
+class HelpScreen(ModalScreen[None], Closing[None]):
+    """Lists the keys; any of the usual keys closes it, and that which opened it."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,f1,question_mark,q,enter", "dismiss", "Close", id="help.close"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("help"), help_binding("dismiss(None)")]
+    scope = "help"
 
     def __init__(self, commands: Sequence[Command], keymap: Mapping[str, str]) -> None:
         """`keymap` holds the keys that the user has set."""
@@ -40,7 +40,7 @@ class HelpScreen(ModalScreen[None]):
         """One scrolling pane."""
         with VerticalScroll(id="help") as pane:
             pane.border_title = Content("Keys")
-            pane.border_subtitle = Content("↑ ↓ pgdn scroll · esc closes")
+            pane.border_subtitle = Content(f"↑ ↓ pgdn scroll · {shown_key('help.close', self._keymap)} closes")
             for topic, commands in by_topic(self._commands):
                 yield _chapter(topic, [(shown_keys(c, self._keymap), c.help) for c in commands])
             yield _chapter("Everywhere", list(EVERYWHERE))

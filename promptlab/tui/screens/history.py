@@ -23,7 +23,7 @@ from promptlab.tui.history_work import (
     reopen_runs,
     replay_runs,
 )
-from promptlab.tui.program import key_of, program
+from promptlab.tui.program import key_of, open_window, program
 from promptlab.tui.screens.dialogs import NameScreen, SureScreen
 from promptlab.tui.screens.history_state import HistoryState
 from promptlab.tui.widgets.field import Line
@@ -168,7 +168,7 @@ class HistoryScreen(HistoryState):
     def _compare(self, opened: Opened) -> None:
         from promptlab.tui.screens.closer import CloserScreen
 
-        self.app.push_screen(CloserScreen(opened.cells, 0, "difference"))
+        open_window(self, CloserScreen(opened.cells, 0, "difference"))
 
     def action_pin(self) -> None:
         """Pin runs, or let them go."""
@@ -190,7 +190,7 @@ class HistoryScreen(HistoryState):
         also += [f"{hidden:,} of them not in this list"] if hidden else []
         question = Content(", ".join([f"Delete {count(len(ids))}", *also, "for good?"]))
         what = "delete it" if len(ids) == 1 else "delete them"
-        self.app.push_screen(SureScreen(question, what), partial(self._delete, ids))
+        open_window(self, SureScreen(question, what), partial(self._delete, ids))
 
     def _delete(self, ids: Sequence[str], sure: bool | None) -> None:
         if sure:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, cast
 
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Input, Select, Static
 
 from promptlab.core.text import sanitize, sanitize_line
+from promptlab.tui.bindings import bindings
 from promptlab.tui.desk import Desk, Task
+from promptlab.tui.program import key_of
+from promptlab.tui.screens.window import Keeping
 from promptlab.tui.widgets.bars import Problems
 from promptlab.tui.widgets.field import CONTROLS, Area, Line
 
@@ -33,8 +34,8 @@ _HOLDS = (
 )
 
 
-class KeepCaseScreen(ModalScreen[str | None]):
-    """Asks for the file, the id, and what is to hold; gives the file's path once the case is in it."""
+class KeepCaseScreen(Keeping):
+    """Asks for the file, the id, and what is to hold, and writes the case there."""
 
     DEFAULT_CSS = f"""
     KeepCaseScreen {{
@@ -51,14 +52,11 @@ class KeepCaseScreen(ModalScreen[str | None]):
         & .-gone {{ display: none; }}
     }}
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss(None)", "Close", id="keep.close"),
-        Binding("ctrl+s", "save", "Save", id="keep.save", priority=True),
-    ]
+    BINDINGS = bindings("keep")
+    scope = "keep"
 
     def __init__(self, desk: Desk, record: Record, answer: str, id: str, offers: Sequence[Offer]) -> None:
-        super().__init__()
-        self._desk = desk
+        super().__init__(desk, "Kept as a case in")
         self._record = record
         self._answer = answer
         self._offers = [each for each in offers if not each.problem]
@@ -79,7 +77,7 @@ class KeepCaseScreen(ModalScreen[str | None]):
         """A field for each question."""
         with VerticalScroll(can_focus=False) as pane:
             pane.border_title = Content("Keep as a case")
-            pane.border_subtitle = Content("ctrl+s saves · esc")
+            pane.border_subtitle = Content(f"{key_of(self, 'keep.save')} saves · {key_of(self, 'keep.close')}")
             for label, control in (
                 ("into", self._file),
                 ("called", self._new_name),
@@ -114,16 +112,7 @@ class KeepCaseScreen(ModalScreen[str | None]):
         text = self._value.text
         # What cannot be shown as it is, and was left as it is, is kept as it is.
         value = self._answer if text == sanitize(self._answer) else text
-        keep = partial(_keep, self._record, file, self._case_id.value, cast("Holds", self._holds.value), value)
-        self._desk.do(keep, done=self._saved, failed=self._refused, key="keep")
-
-    def _saved(self, file: str) -> None:
-        self.dismiss(file)
-
-    def _refused(self, reasons: tuple[str, ...]) -> None:
-        problems = self.query_one(Problems)
-        problems.reasons = reasons
-        problems.call_after_refresh(problems.scroll_visible, animate=False)
+        self.keep(partial(_keep, self._record, file, self._case_id.value, cast("Holds", self._holds.value), value))
 
 
 def _before(screen: KeepCaseScreen, control: Line | Area) -> int:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from promptlab.core.schema import shorten
 from promptlab.tui import show
+from promptlab.tui.bindings import bindings
 from promptlab.tui.desk import Desk, Task
+from promptlab.tui.program import key_of
+from promptlab.tui.screens.window import Keeping
 from promptlab.tui.widgets.bars import Problems
 
 if TYPE_CHECKING:
@@ -26,8 +27,8 @@ MAX_LINE = 2_000
 _STYLES = {"+": show.GOOD, "-": show.BAD, "@": show.ACCENT, "\\": show.DIM}
 
 
-class KeepExampleScreen(ModalScreen[str | None]):
-    """Shows the difference; gives the file's path once it is written."""
+class KeepExampleScreen(Keeping):
+    """Shows the difference, and writes it."""
 
     DEFAULT_CSS = """
     KeepExampleScreen {
@@ -41,34 +42,27 @@ class KeepExampleScreen(ModalScreen[str | None]):
         & Static { height: auto; }
     }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,n", "dismiss(None)", "Close", id="example.close"),
-        Binding("enter,y", "write", "Write", id="example.write"),
-    ]
+    BINDINGS = bindings("example")
+    scope = "example"
 
     def __init__(self, desk: Desk, example: Example) -> None:
-        super().__init__()
-        self._desk = desk
+        super().__init__(desk, "Written into")
         self._example = example
 
     def compose(self) -> ComposeResult:
         """The difference, and why it cannot be written."""
         with Vertical() as pane:
             pane.border_title = Content.assemble("A worked example in ", show.line(self._example.file, "bold"))
-            pane.border_subtitle = Content("enter writes it · esc")
+            pane.border_subtitle = Content(
+                f"{key_of(self, 'example.write')} writes it · {key_of(self, 'example.close')}"
+            )
             with VerticalScroll():
                 yield Static(difference(self._example.changes))
             yield Problems()
 
     def action_write(self) -> None:
         """Write it; where it is refused, say why and stay."""
-        self._desk.do(partial(_write, self._example), done=self._written, failed=self._refused, key="keep")
-
-    def _written(self, file: str) -> None:
-        self.dismiss(file)
-
-    def _refused(self, reasons: tuple[str, ...]) -> None:
-        self.query_one(Problems).reasons = reasons
+        self.keep(partial(_write, self._example))
 
 
 def difference(lines: tuple[str, ...]) -> Content:

@@ -116,8 +116,8 @@ class PlayScreen(PromptActions, AskActions, ModelActions, AnswerActions, CloserA
         if self.query_one(Form).prompt_name is None:
             return ("There is no prompt to run: choose one that can be read.",)
         if self.query_one(SourcePane).is_changed:
-            save = key_of(self, "prompts.save")
-            return (f"The source has changes that are not saved: {save} saves them, esc in the editor leaves it.",)
+            save, leave = key_of(self, "prompts.save"), key_of(self, "source.leave")
+            return (f"The source has changes that are not saved: {save} saves them, {leave} in the editor leaves it.",)
         if not self.survey.askable:
             pull = key_of(self, "play.pull")
             return (f"No model is on disk yet: {pull} pulls the default ones, while no text field has the focus.",)

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 from textual import on
 
-from promptlab.tui import show
 from promptlab.tui.asking import MAX_SAMPLES
 from promptlab.tui.desk import Desk, Task
-from promptlab.tui.program import key_of, program
+from promptlab.tui.program import key_of, open_window
 from promptlab.tui.screens.play_state import PlayState
 from promptlab.tui.widgets.columns import Columns
 from promptlab.tui.widgets.form import Form
@@ -92,7 +91,7 @@ class AskActions(PlayState):
         from promptlab.tui.screens.case_sets import CaseSetScreen
 
         screen = CaseSetScreen(prompt, offers, prompt in self._sets)
-        self.app.push_screen(screen, partial(self._case_set_chosen, prompt))
+        open_window(self, screen, partial(self._case_set_chosen, prompt))
 
     async def _case_set_chosen(self, prompt: str, file: str | None) -> None:
         if file:
@@ -150,8 +149,7 @@ class AskActions(PlayState):
         from promptlab.app.keeping import answer_text, proposed_id
         from promptlab.tui.screens.keep_case import KeepCaseScreen
 
-        screen = KeepCaseScreen(self.desk, record, answer_text(record), proposed_id(record.inputs), offers)
-        self.app.push_screen(screen, partial(self._kept, "Kept as a case in"))
+        open_window(self, KeepCaseScreen(self.desk, record, answer_text(record), proposed_id(record.inputs), offers))
 
     def action_keep_example(self) -> None:
         """Show what the answer would be as an example in its prompt."""
@@ -161,12 +159,7 @@ class AskActions(PlayState):
     def _ask_example(self, example: Example) -> None:
         from promptlab.tui.screens.keep_example import KeepExampleScreen
 
-        self.app.push_screen(KeepExampleScreen(self.desk, example), partial(self._kept, "Written into"))
-
-    def _kept(self, how: str, file: str | None) -> None:
-        if file is not None:
-            self.notify(f"{how} {show.line(file).plain}", markup=False)
-            program(self).look()
+        open_window(self, KeepExampleScreen(self.desk, example))
 
     def ask_allows(self, action: str) -> bool | None:
         """Whether a command of this part can be given now; None where it is none of this part."""

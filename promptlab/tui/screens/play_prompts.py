@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from textual import on
 from textual.app import SuspendNotSupported
@@ -12,7 +12,7 @@ from textual.reactive import var
 
 from promptlab.errors import PromptlabError
 from promptlab.tui import show
-from promptlab.tui.desk import Task
+from promptlab.tui.desk import Desk, Task
 from promptlab.tui.program import key_of, program
 from promptlab.tui.screens.play_state import PlayState
 from promptlab.tui.screens.unsaved import Choice, UnsavedScreen
@@ -37,6 +37,12 @@ class PromptActions(PlayState):
     """Of the prompt that is marked, or of the version that is chosen."""
     findings: var[tuple[Finding, ...]] = var((), init=False)
     """What the checker says of the source as it stands in the editor."""
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(desk)
+        self._saving: Task[None] | None = None
+        self._next_save: Callable[[], None] | None = None
+        """What was to be saved while something was being saved."""
 
     # --- choosing ----------------------------------------------------------------------------------------------------
 
@@ -150,20 +156,40 @@ class PromptActions(PlayState):
 
     def action_save(self) -> None:
         """Save what was typed."""
-        self._save(lambda: None)
+        self._save()
 
-    def _save(self, then: Callable[[], None]) -> None:
+    def save_all(self, then: Callable[[], Any]) -> None:
+        """Save what was typed for any prompt; `then` is called once all of it is on disk."""
+        self._save(then, everything=True)
+
+    def _save(self, then: Callable[[], Any] | None = None, *, everything: bool = False) -> None:
+        if self._saving is not None and not self._saving.over:
+            self._next_save = partial(self._save, then, everything=everything)  # of what the file is by then
+            return
+        self._next_save = None
         pane = self.query_one(SourcePane)
-        if pane.base is not None:
-            save = partial(_save, pane.base, pane.text)
-            self.desk.do(save, done=partial(self._saved, then), key="save")
+        here = ((pane.base, pane.text),) if pane.base is not None else ()
+        changes = pane.changes if everything else here
+        done = partial(self._all_saved, then)
+        self._saving = self.desk.do(partial(_save, changes), items=self._saved, done=done, failed=self._not_saved)
 
-    def _saved(self, then: Callable[[], None], source: Source) -> None:
-        self.query_one(SourcePane).saved(source)
-        self.source = source
-        self.notify(f"Saved prompts/{show.line(source.file).plain}", markup=False)
+    def _saved(self, sources: Sequence[Source]) -> None:
+        for source in sources:
+            self.query_one(SourcePane).saved(source)
+            if self.source is not None and (self.source.name, self.source.label) == (source.name, source.label):
+                self.source = source
+            self.notify(f"Saved prompts/{show.line(source.file).plain}", markup=False)
         program(self).look()
-        then()
+
+    def _all_saved(self, then: Callable[[], Any] | None, _: object) -> None:
+        if self._next_save is not None:
+            self._next_save()
+        if then is not None:
+            self.call_next(then)
+
+    def _not_saved(self, reasons: tuple[str, ...]) -> None:
+        self._next_save = None
+        program(self).complain(reasons)
 
     def action_open(self) -> None:
         """Find out where the file lies, and let the user's own editor have the terminal."""
@@ -180,6 +206,7 @@ class PromptActions(PlayState):
 
         from promptlab.app.editing import edit_outside, editor_command
 
+        command: list[str] = []
         try:
             command = editor_command(os.environ)
             with self.app.suspend():
@@ -187,7 +214,8 @@ class PromptActions(PlayState):
         except SuspendNotSupported:
             self.notify("This terminal cannot be lent to another program.", severity="error", markup=False)
         except PromptlabError as error:
-            program(self).complain(show.problems(error))
+            here = () if command else (f"Or edit it here: {key_of(self, 'prompts.edit')}.",)
+            program(self).complain((*show.problems(error), *here))
         self.app.refresh(layout=True)
         program(self).look()
 
@@ -222,10 +250,11 @@ def _check(source: Source, text: str, lab: Lab, task: Task[tuple[Finding, ...]])
     return check_source(lab, source, text)
 
 
-def _save(source: Source, text: str, lab: Lab, task: Task[Source]) -> Source:
+def _save(changes: Sequence[tuple[Source, str]], lab: Lab, task: Task[None]) -> None:
     from promptlab.app.editing import save_source
 
-    return save_source(lab, source, text)
+    for source, text in changes:
+        task.say(save_source(lab, source, text))
 
 
 def _locate(source: Source, lab: Lab, task: Task[Path]) -> Path:

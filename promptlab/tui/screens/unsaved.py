@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Literal
+from typing import Literal
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from promptlab.tui import show
+from promptlab.tui.bindings import bindings
+from promptlab.tui.program import key_of
+from promptlab.tui.screens.window import Window
 
 Choice = Literal["save", "discard"]
 
 
-class UnsavedScreen(ModalScreen[Choice | None]):
+class UnsavedScreen(Window[Choice | None]):
     """Asks whether to save what was typed, to forget it, or to stay."""
 
     DEFAULT_CSS = """
@@ -28,29 +29,23 @@ class UnsavedScreen(ModalScreen[Choice | None]):
         & Static { height: auto; }
     }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("s,enter", "choose('save')", "Save", id="unsaved.save"),
-        Binding("d", "choose('discard')", "Discard", id="unsaved.discard"),
-        Binding("escape", "dismiss(None)", "Stay", id="unsaved.stay"),
-    ]
+    BINDINGS = bindings("unsaved")
+    scope = "unsaved"
 
-    def __init__(self, names: Sequence[str], *, can_save: bool = True) -> None:
+    def __init__(self, names: Sequence[str]) -> None:
         super().__init__()
         self._names = names
-        self._can_save = can_save
 
     def compose(self) -> ComposeResult:
         """The prompts, and the keys."""
-        keys = [("s", "saves")] if self._can_save else []
-        keys += [("d", "forgets what was typed"), ("esc", "goes back")]
+        keys = [
+            (key_of(self, "unsaved.save"), "saves"),
+            (key_of(self, "unsaved.discard"), "forgets what was typed"),
+            (key_of(self, "unsaved.stay"), "goes back"),
+        ]
         with Vertical() as pane:
             pane.border_title = Content("Not saved")
             yield Static(show.line(", ".join(self._names), "bold"))
             yield Static(
                 Content("") + show.lines([Content.assemble((f"{k:>5}", show.ACCENT), f"  {w}") for k, w in keys])
             )
-
-    def action_choose(self, choice: Choice) -> None:
-        """That is what to do."""
-        if choice == "discard" or self._can_save:
-            self.dismiss(choice)

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from promptlab.tui import show
+from promptlab.tui.bindings import bindings
 from promptlab.tui.desk import Desk, Task
+from promptlab.tui.program import key_of
+from promptlab.tui.screens.window import Window
 from promptlab.tui.widgets.field import Line
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ MAX_LINE = 2_000
 _STYLES = {"+": show.GOOD, "-": show.BAD, "@": show.ACCENT, "\\": show.DIM}
 
 
-class VersionsScreen(ModalScreen[tuple[str, ...] | None]):
+class VersionsScreen(Window[tuple[str, ...] | None]):
     """Lists the versions of a prompt with their log; gives the labels of those that were chosen."""
 
     DEFAULT_CSS = """
@@ -49,11 +50,8 @@ class VersionsScreen(ModalScreen[tuple[str, ...] | None]):
         & VerticalScroll > Static { height: auto; }
     }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss(None)", "Close", id="versions.close"),
-        Binding("space", "tick", "Tick", id="versions.tick"),
-        Binding("d", "turn", "Source or difference", id="versions.difference"),
-    ]
+    BINDINGS = bindings("versions")
+    scope = "versions"
 
     def __init__(self, desk: Desk, name: str, chosen: Sequence[str]) -> None:
         super().__init__()
@@ -70,7 +68,9 @@ class VersionsScreen(ModalScreen[tuple[str, ...] | None]):
         """The versions, a field for any other, and what is marked."""
         with Vertical() as pane:
             pane.border_title = Content.assemble("Versions of ", show.line(self._prompt, "bold"))
-            pane.border_subtitle = Content("enter chooses · space ticks several · d source/difference · esc")
+            tick, turn = key_of(self, "versions.tick"), key_of(self, "versions.difference")
+            close = key_of(self, "versions.close")
+            pane.border_subtitle = Content(f"enter chooses · {tick} ticks several · {turn} source/difference · {close}")
             yield Static(classes="notice")
             yield OptionList()
             yield Line("", placeholder="another revision: HEAD~2, a branch, a tag, a commit")
@@ -81,7 +81,8 @@ class VersionsScreen(ModalScreen[tuple[str, ...] | None]):
         """Ask for the log."""
         self.query_one(OptionList).focus()
         self._say("Reading the log …")
-        self._desk.do(partial(_list, self._prompt), done=self._listed, failed=self._failed, key="versions")
+        read = partial(_list, self._prompt)
+        self._desk.do(read, done=self._listed, failed=self._failed, key="versions", owner=self)
 
     @property
     def marked(self) -> Version | None:
@@ -162,7 +163,7 @@ class VersionsScreen(ModalScreen[tuple[str, ...] | None]):
         event.stop()
         if self.marked is not None:
             look = partial(_look, self._prompt, self.marked.label)
-            self._desk.do(look, done=self._previewed, failed=self._unseen, key="preview")
+            self._desk.do(look, done=self._previewed, failed=self._unseen, key="preview", owner=self)
 
     @on(OptionList.OptionSelected)
     def _selected(self, event: OptionList.OptionSelected) -> None:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.message import Message
@@ -17,6 +16,7 @@ from textual.widgets.option_list import Option
 
 from promptlab.core.tokens import Choice, Pieces, choices
 from promptlab.tui import closely, show
+from promptlab.tui.bindings import bindings
 from promptlab.tui.widgets.tokenmap import TokenMap
 from promptlab.tui.widgets.transcript import Paragraph, Transcript
 
@@ -31,7 +31,7 @@ HINT = "enter twice: go on from the marked one"
 class Alternatives(OptionList):
     """What could have been said in the place of a token."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("left,escape", "back", "Back to the tokens", show=False)]
+    BINDINGS = bindings("alternatives")
 
     class Left(Message):
         """The tokens are wanted again."""

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 from textual import events, on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.document._edit import Edit
@@ -20,6 +19,7 @@ from textual.widgets.text_area import EditResult
 from promptlab.core.schema import type_name
 from promptlab.core.text import sanitize, sanitize_line
 from promptlab.tui import fields, show
+from promptlab.tui.bindings import bindings
 
 if TYPE_CHECKING:
     from promptlab.core.prompt import Input as Declared
@@ -43,7 +43,7 @@ CONTROLS = """
 class FieldPane(Widget):
     """Holds fields. Escape leaves them, and enter in one of a single line asks for a run."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Leave", show=False)]
+    BINDINGS = bindings("field")
 
     class Left(Message):
         """Escape was pressed in a field."""

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from textual import on
-from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.message import Message
 from textual.reactive import var
@@ -14,6 +13,7 @@ from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from promptlab.tui import show
+from promptlab.tui.bindings import bindings
 from promptlab.tui.describe_models import memory, reason, state, these
 from promptlab.tui.model_news import ModelNews
 from promptlab.tui.program import key_of
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class ModelList(OptionList):
     """Each model with its state, and a box to tick where it is on disk; in the border, what memory there is."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("space", "select", "Tick", show=False)]
+    BINDINGS = bindings("ticks")
 
     rows: var[tuple[Entry, ...]] = var((), init=False)
     """What to list."""

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.message import Message
@@ -17,6 +15,7 @@ from textual.widgets import Input, OptionList
 from textual.widgets.option_list import Option
 
 from promptlab.tui import show
+from promptlab.tui.bindings import bindings
 from promptlab.tui.state import PromptRow
 from promptlab.tui.widgets.field import Line
 
@@ -65,11 +64,7 @@ def _folders(name: str) -> list[str]:
 class PromptList(OptionList):
     """Name and description of each prompt; a file that cannot be read is shown with its problem."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("space", "select", "Fold", show=False),
-        Binding("left", "fold(True)", "Close the folder", show=False),
-        Binding("right", "fold(False)", "Open the folder", show=False),
-    ]
+    BINDINGS = bindings("prompts")
 
     rows: var[tuple[PromptRow, ...]] = var((), init=False)
     """What to list."""
@@ -174,11 +169,7 @@ class PromptList(OptionList):
 class Filter(Line):
     """What is looked for among the prompts."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "leave", "Clear", show=False),
-        Binding("down", "move(1)", "Next match", show=False),
-        Binding("up", "move(-1)", "Match before", show=False),
-    ]
+    BINDINGS = bindings("filter")
 
     class Left(Message):
         """Nothing is looked for any more."""

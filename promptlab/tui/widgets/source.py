@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.message import Message
@@ -18,6 +17,7 @@ from textual.widgets.option_list import Option
 
 from promptlab.core.text import sanitize
 from promptlab.tui import show
+from promptlab.tui.bindings import bindings
 from promptlab.tui.program import key_of
 from promptlab.tui.state import PromptRow
 from promptlab.tui.widgets.sourcetext import SourceText
@@ -62,7 +62,7 @@ class SourcePane(Vertical):
     }
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Leave", show=False)]
+    BINDINGS = bindings("source")
 
     row: var[PromptRow | None] = var(None, init=False)
     """The prompt that is marked."""
@@ -125,12 +125,19 @@ class SourcePane(Vertical):
     @property
     def unsaved(self) -> tuple[str, ...]:
         """Prompts with changes that are not saved."""
-        here = (self._base.name,) if self._base is not None and self.is_changed else ()
-        return (*here, *(draft.base.name for draft in self._drafts.values()))
+        return tuple(base.name for base, _ in self.changes)
+
+    @property
+    def changes(self) -> tuple[tuple[Source, str], ...]:
+        """All that was typed and is not saved: each source as it was read, and its text now."""
+        here = ((self._base, self.body.text),) if self._base is not None and self.is_changed else ()
+        return (*here, *self._drafts.values())
 
     def saved(self, source: Source) -> None:
         """What was typed is on disk: `source` is what that holds now."""
-        self._drafts.pop(source.name, None)
+        draft = self._drafts.pop(source.name, None)
+        if draft is not None and draft.text != source.text:  # more has been typed since, and put aside
+            self._drafts[source.name] = _Draft(source, draft.text)
         if self._base is not None and source.name == self._base.name:
             self._base = source
             self._stale = False
@@ -207,13 +214,22 @@ class SourcePane(Vertical):
     def _tell(self) -> None:
         """Say what there is to know before anything is typed here."""
         base = self._base
-        notice = base.fixed if base and (self.looking or not base.text) else ""
+        notice = self._fixed(base) if base and (self.looking or not base.text) else ""
         if base and self._stale:
             notice = f"{base.file} has changed on disk. What you typed is still here, and not saved."
         label = self.query_one(".notice", Static)
         label.update(show.line(notice))
         label.set_class(bool(notice), "-shown")
         self._head()
+
+    def _fixed(self, base: Source) -> str:
+        """Why it cannot be edited here, and the key that helps."""
+        match base.instead:
+            case "outside":
+                return f"{base.fixed}: {key_of(self, 'prompts.open')} opens it in your own editor"
+            case "working copy":
+                return f"{base.fixed}: choose the working copy ({key_of(self, 'prompts.versions')}) to edit it"
+        return base.fixed
 
     @on(TextArea.Changed)
     def _changed(self, event: TextArea.Changed) -> None:
@@ -262,7 +278,8 @@ class SourcePane(Vertical):
     def _foot(self) -> None:
         """What can be done."""
         if self.looking:
-            keys = "esc leaves" if self.body.read_only else f"{key_of(self, 'prompts.save')} saves · esc leaves"
+            save, leave = key_of(self, "prompts.save"), key_of(self, "source.leave")
+            keys = f"{leave} leaves" if self.body.read_only else f"{save} saves · {leave} leaves"
         else:
             edit, log, outside = (
                 key_of(self, "prompts.edit"),

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import ClassVar
 
 from textual import on
-from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.message import Message
 from textual.reactive import var
@@ -15,6 +13,7 @@ from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from promptlab.tui import show
+from promptlab.tui.bindings import bindings
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +35,7 @@ class TickList(OptionList):
     DEFAULT_CSS = """
     TickList { text-wrap: nowrap; text-overflow: ellipsis; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("space", "select", "Tick", show=False)]
+    BINDINGS = bindings("ticks")
 
     rows: var[tuple[Tick, ...]] = var((), init=False)
     """What to list."""

@@ -18,6 +18,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from promptlab.core.text import sanitize
+from promptlab.tui.bindings import bindings
 
 MAX_TOKENS = 20_000
 """So many are shown."""
@@ -74,7 +75,7 @@ class TokenMap(ScrollView, can_focus=True, inherit_bindings=False):
         Binding("pagedown", "page(1)", "Page down", show=False),
         Binding("home", "end(0)", "First token", show=False),
         Binding("end", "end(-1)", "Last token", show=False),
-        Binding("enter", "enter", "Alternatives", show=False),
+        *bindings("tokens"),
     ]
 
     cursor: var[int] = var(0, init=False)
