@@ -9,7 +9,7 @@ import json
 from itertools import takewhile
 from typing import TYPE_CHECKING, NamedTuple
 
-from promptlab.core.text import sanitize, sanitize_line
+from promptlab.core.text import joins, sanitize, sanitize_line
 from promptlab.tui import show
 from promptlab.tui.widgets.transcript import Paragraph
 from promptlab.views.distribution import next_choice
@@ -53,7 +53,7 @@ class GrowingText:
 
     def lines(self, text: str) -> list[Paragraph]:
         """Its lines now. The list is the next call's too."""
-        if not text.startswith(self._text):
+        if not text.startswith(self._text) or joins(text):  # what joins depends on what stands around it
             self._done, self._open, self._lines = 0, "", [BLANK]
         self._text = text
         ready = len(text) - text.endswith("\r")

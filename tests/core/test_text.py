@@ -3,8 +3,9 @@ from __future__ import annotations
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 
 from promptlab.core.text import sanitize, sanitize_line
 
@@ -27,6 +28,13 @@ CASES = [
     ("a\u2028b\u2029c", "a<U+2028>b<U+2029>c"),
     ("\ufeffx", "<U+FEFF>x"),
     ("\ud800x\udfff", "<U+D800>x<U+DFFF>"),
+    ("a\U000e0001\U000e0041b", "a<U+E0001><U+E0041>b"),
+    ("a\u200db \u200d", "a<U+200D>b <U+200D>"),
+    ("\u0dc1\u0dca\u200d\u0dbb\u0dd3", "\u0dc1\u0dca\u0dbb\u0dd3"),  # as in Sri Lanka
+    ("👩🏽\u200d🤝\u200d👨🏿 👁\ufe0f\u200d🗨\ufe0f", "👩🏽\u200d🤝\u200d👨🏿 👁\ufe0f\u200d🗨\ufe0f"),
+    ("👩\u200d👩\u200d👧\u200d👦", "👩\u200d👩\u200d👧\u200d👦"),
+    ("😀\u200d" * 5 + "😀", "😀\u200d😀\u200d😀\u200d😀<U+200D>😀\u200d😀"),
+    ("👍🏽🏽 a🏻", "👍🏽<U+1F3FD> a<U+1F3FB>"),
     ("[/foo] [@click=app.quit]x[/]", "[/foo] [@click=app.quit]x[/]"),
     ("", ""),
 ]
@@ -46,10 +54,13 @@ def test_one_line_stays_one_line(text: str, shown: str) -> None:
 
 def unsafe(character: str) -> bool:
     bidi = unicodedata.bidirectional(character) in {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
-    return bidi or unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"}
+    tag = "\U000e0000" <= character <= "\U000e007f"
+    return bidi or tag or unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"}
 
 
-WILD = st.text(alphabet=st.one_of(st.characters(), st.sampled_from("\r\n\t\x1b\x9b\x7f\u202e\ud800")))
+WILD = st.text(
+    alphabet=st.one_of(st.characters(), st.sampled_from("\r\n\t\x1b\x9b\x7f\u202e\ud800\u200d\u0dca😀🏽\U000e0041"))
+)
 
 
 @given(WILD)
@@ -58,6 +69,22 @@ def test_nothing_unsafe_is_left(text: str) -> None:
     assert not [c for c in shown if c not in "\t\n" and unsafe(c)]
     assert not [c for c in sanitize_line(text) if unsafe(c)]
     shown.encode()
+
+
+MOST = 7
+"""Cells of the widest emoji of four, where a terminal joins nothing, for a cell that is counted."""
+
+
+@given(st.text(alphabet=st.sampled_from("a é\u4e2d\u200d\u0dca\ufe0f←😀👍🏽🏿")))
+@example("a\u200d" * 300)
+@example("\ufe0f\u200d😀" * 90)
+@example("🏽" * 90)
+def test_no_text_is_much_wider_than_it_is_counted(text: str) -> None:
+    shown = sanitize(text)
+    drawn = sum(2 if "🏻" <= c <= "🏿" else cell_len(c) for c in shown)  # as terminals do that join nothing
+    assert drawn <= MOST * cell_len(shown)
+    if "😀" not in shown and "👍" not in shown and "←" not in shown:
+        assert drawn == cell_len(shown)
 
 
 def test_nothing_unsafe_is_left_of_any_character() -> None:
@@ -69,5 +96,7 @@ def test_nothing_unsafe_is_left_of_any_character() -> None:
 def test_what_is_safe_stays(text: str) -> None:
     shown = sanitize(text)
     assert sanitize(shown) == shown
-    if not any(unsafe(c) or c in "\u200e\u200f\u061c\ufeff" for c in text if c not in "\t\n"):
+    if not any(
+        unsafe(c) or c in "\u200e\u200f\u061c\ufeff\u200d" or "🏻" <= c <= "🏿" for c in text if c not in "\t\n"
+    ):
         assert shown == text
