@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from textual import events
 from textual.app import App, SystemCommand
 from textual.command import CommandPalette
 from textual.dom import DOMNode
@@ -19,6 +20,7 @@ from textual.theme import Theme
 from textual.timer import Timer
 
 from promptlab.errors import EngineError, PromptlabError
+from promptlab.tui import show
 from promptlab.tui.bindings import around, bindings, shown_keys
 from promptlab.tui.command import Command, Scope
 from promptlab.tui.compositor import draw_less
@@ -135,6 +137,12 @@ class Playground(App[None]):
         self.call_after_refresh(self._begin)
 
     # --- what the lab says -------------------------------------------------------------------------------------------
+
+    async def on_event(self, event: events.Event) -> None:
+        """Make visible what is pasted, for all fields at once: Textual's own, in the palette, show it as it is."""
+        if isinstance(event, events.Paste) and not event.is_forwarded:
+            event.text = show.pasted(event.text)
+        await super().on_event(event)
 
     def _nudge(self) -> None:
         self.post_message(self.Nudge())

@@ -34,6 +34,11 @@ def block(text: str, style: str = "") -> Content:
     return Content.styled(sanitize(text), style)
 
 
+def pasted(text: str) -> str:
+    """What was pasted, for a field. Most terminals send a carriage return where a line ends."""
+    return sanitize(text.replace("\r\n", "\n").replace("\r", "\n"))
+
+
 def join(parts: Iterable[Content], separator: str = "  ") -> Content:
     """Put pieces side by side; empty ones are left out."""
     return Content(separator).join(part for part in parts if part.plain)
