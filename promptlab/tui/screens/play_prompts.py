@@ -204,18 +204,19 @@ class PromptActions(PlayState):
     def _opened(self, path: Path) -> None:
         import os
 
-        from promptlab.app.editing import edit_outside, editor_command
+        from promptlab.app.editing import editor_command
 
-        command: list[str] = []
+        reasons: tuple[str, ...] = ()
         try:
             command = editor_command(os.environ)
             with self.app.suspend():
-                edit_outside(command, path)
+                reasons = _edit(command, path)
         except SuspendNotSupported:
-            self.notify("This terminal cannot be lent to another program.", severity="error", markup=False)
+            reasons = ("This terminal cannot be lent to another program.",)
         except PromptlabError as error:
-            here = () if command else (f"Or edit it here: {key_of(self, 'prompts.edit')}.",)
-            program(self).complain((*show.problems(error), *here))
+            reasons = (*show.problems(error), f"Or edit it here: {key_of(self, 'prompts.edit')}.")
+        if reasons:
+            program(self).complain(reasons)
         self.app.refresh(layout=True)
         program(self).look()
 
@@ -261,6 +262,17 @@ def _locate(source: Source, lab: Lab, task: Task[Path]) -> Path:
     from promptlab.app.editing import locate_source
 
     return locate_source(lab, source.file)
+
+
+def _edit(command: Sequence[str], path: Path) -> tuple[str, ...]:
+    """Edit a file with another program; why that failed. Nothing may be raised: the screen would not come back."""
+    from promptlab.app.editing import edit_outside
+
+    try:
+        edit_outside(command, path)
+    except PromptlabError as error:
+        return show.problems(error)
+    return ()
 
 
 def _versions(name: str, labels: tuple[str, ...], lab: Lab, task: Task[object]) -> tuple[PromptRow, Source]:
