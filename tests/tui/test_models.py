@@ -83,6 +83,31 @@ def test_the_first_answer_in_under_ten_keys(fresh: Path, engine: FakeEngine) -> 
     asyncio.run(go())
 
 
+@pytest.mark.parametrize(
+    ("alpha", "beta", "said"),
+    [
+        (253_111_000, 98_400_000, "these two, 352 MB"),
+        (1_100_000_000, 250_000_000, "these two, 1.4 GB"),
+        (253_111_000, None, "these two, at least 253 MB"),
+        (400, 300, "these two, 1 MB"),
+    ],
+)
+def test_what_is_missing_is_added_up(fresh: Path, engine: FakeEngine, alpha: int, beta: int | None, said: str) -> None:
+    file = fresh / "models.yaml"
+    text = file.read_text()
+    for name, size in (("alpha", alpha), ("beta", beta)):
+        text = text.replace(f"  {name}:\n", f"  {name}:\n    bytes: {size}\n" if size else f"  {name}:\n")
+    file.write_text(text)
+
+    async def go() -> None:
+        async with playing(fresh, engine) as player:
+            shown = player.text()
+            assert f"No models yet: press p to pull {said}" in shown
+            assert f"p pulls {said}" in shown  # gamma, which is not asked unless it is named, is not among them
+
+    asyncio.run(go())
+
+
 def test_a_small_terminal_says_it_too(fresh: Path, engine: FakeEngine) -> None:
     async def go() -> None:
         async with playing(fresh, engine, (80, 24)) as player:
