@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shlex
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -117,12 +118,18 @@ def editor_command(environment: Mapping[str, str]) -> list[str]:
 
 
 def edit_outside(command: Sequence[str], path: Path) -> None:
-    """Let another editor have the terminal until it ends. Raises StoreError when it does not start, or fails."""
+    """Let another editor have the terminal until it ends. Raises StoreError when it does not start, or fails.
+
+    Called by the main thread: Ctrl+C there is meant for the editor, and the terminal sends it to both.
+    """
+    before = signal.signal(signal.SIGINT, lambda *_: None)  # not SIG_IGN, which the editor would inherit
     try:
         code = subprocess.run([*command, str(path)], check=False).returncode
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise StoreError(f"the editor {command[0]} does not start: {reason}", hint="See EDITOR and VISUAL") from None
+    finally:
+        signal.signal(signal.SIGINT, before)
     if code:
         raise StoreError(f"the editor {command[0]} ended with exit code {code}")
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 
@@ -158,3 +159,13 @@ def test_the_editor_is_given_the_file_last(tmp_path: Path) -> None:
         edit_outside(["/nowhere/editor"], file)
     with pytest.raises(StoreError, match="ended with exit code 3"):
         edit_outside([sys.executable, "-c", "raise SystemExit(3)"], file)
+
+
+def test_ctrl_c_in_the_editor_is_for_the_editor(tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    file = tmp_path / "a"
+    default = "open(sys.argv[-1], 'w').write(str(signal.getsignal(signal.SIGINT) is signal.default_int_handler))"
+    both = f"import os, signal, sys; {default}; os.kill(os.getppid(), signal.SIGINT)"
+    edit_outside([sys.executable, "-c", both], file)
+    assert file.read_text() == "True"  # the editor itself hears it
+    assert signal.getsignal(signal.SIGINT) is before
