@@ -362,6 +362,38 @@ def test_versions_can_be_ticked(facts: Path, engine: FakeEngine, git_settings: N
     asyncio.run(go())
 
 
+def test_versions_chosen_in_play_are_those_of_the_batch(facts: Path, engine: FakeEngine, git_settings: None) -> None:
+    engine.answer = knows
+    for command in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "First"], ["tag", "old"]):
+        gitkit.run(facts, *command)
+    file = facts / "prompts" / "explain.jinja"
+    file.write_text(file.read_text() + "More.\n")
+
+    async def go() -> None:
+        async with playing(facts, engine) as player:
+            await player.choose("explain")
+            player.play._picked(("explain", "explain@old"))
+            await player.until(lambda: player.play.versions, "the versions")
+            await player.press("f3")
+            screen = player.top()
+            assert isinstance(screen, BatchScreen)
+            batch = Batch(player, screen)
+            assert batch.setup.prompts.ticked == ("explain", "explain@old")
+            await player.until(lambda: batch.setup.cases.rows, "the cases")
+            await player.press("v")
+            await player.until(lambda: "explain@1" in player.text(), "the log")
+            assert batch.setup.prompts.ticked == ("explain", "explain@old")
+            batch.setup.cases.tick(["facts"])
+            await player.press("v", "ctrl+r")
+            await player.until(lambda: screen.phase not in ("new", "checking") or screen.reasons)
+            await batch.ended()
+            assert screen.found is not None, screen.reasons
+            labels = {column.prompt for column in screen.found.columns}
+            assert labels == {"explain", "explain@old"}
+
+    asyncio.run(go())
+
+
 def test_every_command_is_bound(facts: Path, engine: FakeEngine) -> None:
     async def go() -> None:
         async with batching(facts, engine, (120, 80)) as batch:

@@ -138,3 +138,45 @@ def test_without_git_the_picker_has_the_working_copy_and_says_why(library: Path,
             assert player.top() is player.play
 
     asyncio.run(go())
+
+
+def test_versions_are_still_chosen_when_one_comes_back_to_their_prompt(versioned: Path, engine: FakeEngine) -> None:
+    async def go() -> None:
+        async with playing(versioned, engine) as player:
+            await picker(player)
+            await player.press("end", "enter")
+            await player.until(lambda: player.play.versions == ("numbers/count@1",), "the version")
+            await player.press("slash", *"verdict")
+            await player.until(lambda: player.play.chosen and player.play.chosen.name == "verdict", "the match")
+            assert player.play.request().prompts == ("verdict",)
+            await player.press("escape")
+            await player.until(lambda: [f.declared.name for f in player.form.query(Field)] == ["m"], "its form")
+            assert player.play.request().prompts == ("numbers/count@1",)
+            assert "{{ m }}" in player.within(player.play.query_one(SourcePane))
+            # The working copy, chosen, is remembered as well.
+            await picker(player)
+            await player.press("home", "enter")
+            await player.until(lambda: player.play.versions == (), "the working copy")
+            await player.choose("verdict")
+            await player.choose("numbers/count")
+            assert player.play.request().prompts == ("numbers/count",)
+
+    asyncio.run(go())
+
+
+def test_a_chosen_version_that_is_gone_gives_way_to_the_working_copy(versioned: Path, engine: FakeEngine) -> None:
+    gitkit.run(versioned, "tag", "old", "HEAD~1")
+
+    async def go() -> None:
+        async with playing(versioned, engine) as player:
+            await picker(player)
+            await player.press("tab", *"old", "enter", "enter")
+            await player.until(lambda: player.play.versions == ("numbers/count@old",), "the version")
+            gitkit.run(versioned, "tag", "-d", "old")
+            await player.choose("verdict")
+            player.play.query_one(PromptList).mark("numbers/count")
+            await player.until(lambda: "git knows no commit" in player.text(), "the reason")
+            await player.until(lambda: player.form.prompt_name == "numbers/count", "the form")
+            assert player.play.request().prompts == ("numbers/count",)
+
+    asyncio.run(go())

@@ -67,11 +67,13 @@ class BatchScreen(BatchAnswers):
         self.query_one(MatrixTable).border_title = Content("Cases")
         self.query_one(Picture).border_title = Content("All columns")
         self.query_one("#batch-peeking").border_title = Content("The marked case")
+        self.watch(self.app, "survey", self._surveyed)
         play, setup = program(self).play, self.query_one(Setup)
         if play.chosen is not None:
-            setup.prompts.tick([play.chosen.name])
+            labels = play.versions or (play.chosen.name,)
+            setup.labels = {play.chosen.name: labels}
+            setup.prompts.tick(labels)
         setup.models.tick(play.query_one(ModelList).ticked)
-        self.watch(self.app, "survey", self._surveyed)
         self.watch_page("setup")
         self.watch(self.app, "keys", self._tell)
 

@@ -49,9 +49,10 @@ class PromptActions(PlayState):
     @on(PromptList.Chosen)
     def _chosen(self, event: PromptList.Chosen) -> None:
         """Another prompt is marked, or the library was read again."""
-        if self.chosen is None or event.row.name != self.chosen.name:
-            self.versions = ()
-        if not self.versions:
+        another = self.chosen is None or event.row.name != self.chosen.name
+        if another:
+            self.versions = self.picked.get(event.row.name, ())
+        if another or not self.versions:
             self.chosen = event.row
         self.read_source()
 
@@ -88,16 +89,29 @@ class PromptActions(PlayState):
         assert self.chosen is not None
         name = self.chosen.name
         if labels:
-            self.desk.do(partial(_versions, name, labels), done=partial(self._versions_read, labels), key="source")
+            self.desk.do(
+                partial(_versions, name, labels),
+                done=partial(self._versions_read, labels),
+                failed=partial(self._versions_gone, labels),
+                key="source",
+            )
             return
         self.versions = ()
+        self.picked.pop(name, None)
         self.chosen = next((row for row in self.prompts if row.name == name), None)
         self._read(name)
 
     def _versions_read(self, labels: tuple[str, ...], read: tuple[PromptRow, Source]) -> None:
         self.versions = labels
         self.chosen, source = read
+        self.picked[self.chosen.name] = labels
         self._take(source)
+
+    def _versions_gone(self, labels: tuple[str, ...], reasons: tuple[str, ...]) -> None:
+        """They cannot be had. Where they are what was chosen before, the working copy takes their place."""
+        program(self).complain(reasons)
+        if labels == self.versions:
+            self._load_versions(())
 
     # --- the source --------------------------------------------------------------------------------------------------
 

@@ -30,6 +30,7 @@ class ReopenActions(PlayState):
         row = next((row for row in self.prompts if row.name == opened.prompt), None)
         if row is not None:
             self.versions = () if opened.versions == (row.name,) else opened.versions
+            self.picked[row.name] = self.versions
             self.chosen = row
             self._fill_in(row.name, opened.record)
             self.query_one(PromptList).mark(row.name)

@@ -45,6 +45,8 @@ class PlayState(Screen[None]):
     def __init__(self, desk: Desk) -> None:
         super().__init__()
         self.desk = desk
+        self.picked: dict[str, tuple[str, ...]] = {}
+        """The versions that were chosen of each prompt; without any, the working copy is run."""
         self._board: Board | None = None
         """The run that is shown, while it goes on."""
         self._beside: tuple[Cell, ...] = ()

@@ -75,6 +75,8 @@ class Setup(VerticalScroll):
     """The case files in seeds/."""
     versions: var[dict[str, tuple[Logged, ...]]] = var(dict[str, "tuple[Logged, ...]"], init=False)
     """The versions that are listed, by the name of the prompt."""
+    labels: var[dict[str, tuple[str, ...]]] = var(dict[str, tuple[str, ...]], init=False)
+    """Versions that were chosen elsewhere, by the name of the prompt: they are listed, too."""
     reasons: var[tuple[str, ...]] = var((), init=False)
     """Why it could not begin."""
 
@@ -137,6 +139,10 @@ class Setup(VerticalScroll):
         """List the versions of a prompt below it."""
         self._list_prompts()
 
+    def watch_labels(self) -> None:
+        """List those, too."""
+        self._list_prompts()
+
     def watch_files(self, files: tuple[CaseRow, ...]) -> None:
         """List other case files."""
         names = [row.name for row in files]  # where two files have one name, only the whole of it says which
@@ -153,9 +159,12 @@ class Setup(VerticalScroll):
         rows: list[Tick] = []
         for each in self.survey.prompts if self.survey else ():
             rows.append(Tick(each.name, each.description, each.problem))
-            for version in self.versions.get(each.name, ())[:MAX_VERSIONS]:
-                about = f"{version.date[:10]}  {version.subject}"
-                rows.append(Tick(f"{each.name}@{version.number}", about, below=each.name))
+            logged = {
+                f"{each.name}@{version.number}": f"{version.date[:10]}  {version.subject}"
+                for version in self.versions.get(each.name, ())[:MAX_VERSIONS]
+            }
+            others = {label: "" for label in self.labels.get(each.name, ()) if label not in (each.name, *logged)}
+            rows += [Tick(label, about, below=each.name) for label, about in {**logged, **others}.items()]
         self.prompts.rows = tuple(rows)
 
 
