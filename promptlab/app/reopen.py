@@ -75,10 +75,10 @@ class Opened:
 
 
 def reopen(lab: Lab, id: str) -> Opened:
-    """A record with all others of its run: see `core.samerun`. Raises NotFound and StoreError."""
+    """A record with those of its run that are of its prompt and case. Raises NotFound and StoreError."""
     record = lab.store.get(id)
-    ids = same_run([_span(each) for each in _around(lab, record)], record.id)
-    return _open(lab, _together(lab, ids, record), record)
+    ids = lab.store.of_run(record) if record.run else _likely(lab, record)
+    return _open(lab, _together(lab, ids if record.id in ids else [record.id], record), record)
 
 
 def reopen_all(lab: Lab, ids: Sequence[str]) -> Opened:
@@ -109,8 +109,13 @@ def again(lab: Lab, ids: Sequence[str]) -> Run:
 # --- the records of a run --------------------------------------------------------------------------------------------
 
 
+def _likely(lab: Lab, record: Record) -> list[str]:
+    """Of a record that does not say of which run it came, those that are likely of the same: see `core.samerun`."""
+    return same_run([_span(each) for each in _around(lab, record)], record.id)
+
+
 def _around(lab: Lab, record: Record) -> list[Record]:
-    """Records of the same prompt with the same inputs, from about the same time."""
+    """Records of the same prompt with the same inputs, from about the same time, that do not say of which run."""
     try:
         start = datetime.fromisoformat(record.started_at)
         since, until = ((start + by).isoformat()[:19] for by in (-AROUND, AROUND))
@@ -119,13 +124,15 @@ def _around(lab: Lab, record: Record) -> list[Record]:
     ids = lab.store.alike(record, since, until)
     at = ids.index(record.id) if record.id in ids else 0
     near = ids[max(0, at - MOST) : at + MOST]
-    return [each for each in _readable(lab, near) if each.inputs == record.inputs]
+    return [each for each in _readable(lab, near) if each.inputs == record.inputs and not each.run]
 
 
 def _together(lab: Lab, ids: Sequence[str], record: Record) -> list[Record]:
     """The records of a run, in the order of its jobs: model by model. The one that is wanted is among them."""
     at = ids.index(record.id)
     records = _readable(lab, ids[max(0, at - MOST + 1) :][:MOST])
+    if len({_column(each) for each in records}) < len(records):  # cases of two files may have the same id
+        records = [each for each in records if each.inputs == record.inputs]
     models = list(dict.fromkeys(each.model.name for each in records))
     labels = list(dict.fromkeys(each.prompt.label for each in records))
     return sorted(records, key=lambda r: (models.index(r.model.name), labels.index(r.prompt.label), r.sample))
@@ -150,7 +157,12 @@ def _span(record: Record) -> Span:
         end = ULID.from_str(record.id).timestamp  # an id is made when its job ends
     except ValueError:
         end = start
-    return Span(record.id, (record.prompt.label, record.model.name, record.sample), start, max(start, end))
+    return Span(record.id, _column(record), start, max(start, end))
+
+
+def _column(record: Record) -> tuple[str, str, int]:
+    """What a run has once for each case."""
+    return record.prompt.label, record.model.name, record.sample
 
 
 # --- records as cells ------------------------------------------------------------------------------------------------

@@ -163,6 +163,7 @@ class Run:
         """Every job as it stands."""
         self.trouble: StoreError | None = None
         """Why a record could not be kept. The run goes on all the same: its answers can still be shown."""
+        self._id = str(ULID())
         self._begun: dict[int, str] = {}
         self._answers: dict[int, tuple[str, ...]] = {job.id: () for job in jobs}
         self._vocabularies: dict[str, Vocabulary] = {}
@@ -361,7 +362,7 @@ class Run:
     def _end(self, job: Job, *, output: Any = None, failure: Failure | None = None) -> Iterator[Event]:
         cell = self.board.cell(job)
         started_at = self._begun.get(job.id) or _now()
-        record = finish(cell, id=str(ULID()), started_at=started_at, output=output, failure=failure)
+        record = finish(cell, id=str(ULID()), started_at=started_at, output=output, failure=failure, run=self._id)
         if self._log and (failure is not _CANCELLED or self._keep_cancelled):
             self._keep(record)
         if job.id in self._begun:

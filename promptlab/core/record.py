@@ -126,6 +126,8 @@ class Record:
     error: Failure | None = None
     overrides: Mapping[str, Any] | None = None
     """Of the options, those that were asked for with the run: they won over those of tags too. None in old records."""
+    run: str | None = None
+    """The run that it came of, a ULID that all its records have. No answer depends on it. None in old records."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +222,7 @@ def finish(
     started_at: str,
     output: Any = None,
     failure: Failure | None = None,
+    run: str | None = None,
 ) -> Record:
     """Make the record of a cell that has ended."""
     job = cell.job
@@ -251,6 +254,7 @@ def finish(
         output=output,
         error=failure,
         overrides=dict(job.overrides),
+        run=run,
     )
 
 

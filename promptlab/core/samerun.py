@@ -1,4 +1,6 @@
-"""Which records came of one run. A record does not say: but those of one run overlap, or follow each other closely."""
+"""Which of the records that do not say so came of one run, as old ones do not: those of one run overlap, or follow each
+other closely.
+"""
 
 from __future__ import annotations
 

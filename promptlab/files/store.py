@@ -102,9 +102,10 @@ class Store:
             row.output_start,
         )
         case = None if record.case is None else storable(record.case)
-        values = (*values, json.dumps(codec.dump(record)), record.key, case)
+        run = None if record.run is None else storable(record.run)
+        values = (*values, json.dumps(codec.dump(record)), record.key, case, run)
         with self._writing() as connection:
-            query = f"INSERT INTO records ({_LISTED}, json, key, case_id) VALUES ({marks(len(values))})"
+            query = f"INSERT INTO records ({_LISTED}, json, key, case_id, run) VALUES ({marks(len(values))})"
             connection.execute(query, values)
             search.add(connection, record)
 
@@ -226,6 +227,15 @@ class Store:
         case = None if record.case is None else storable(record.case)
         values = (storable(record.prompt.name), case, since, until, search.texts_of(record)[1])
         return [id for (id,) in self._ask(query, *values)]
+
+    def of_run(self, record: Record) -> list[str]:
+        """The ids of the records of its run that are of its prompt and case, the oldest first; none where it does not
+        say which run. Raises StoreError.
+        """
+        query = "SELECT id FROM records WHERE run = ? AND prompt = ? AND case_id IS ? ORDER BY started_at, id"
+        case = None if record.case is None else storable(record.case)
+        run = "" if record.run is None else storable(record.run)
+        return [id for (id,) in self._ask(query, run, storable(record.prompt.name), case)] if run else []
 
     def runs_by_weights(self) -> dict[str, tuple[int, str]]:
         """By a file's hash, how many records there are of it, and when the last one began. Raises StoreError."""

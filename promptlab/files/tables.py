@@ -11,7 +11,7 @@ from promptlab.core.record import Record
 from promptlab.errors import StoreError
 from promptlab.files import search
 
-VERSION = 4
+VERSION = 5
 
 _FIRST = (
     """CREATE TABLE records (
@@ -46,7 +46,12 @@ _THIRD = (
 """What version 3 has besides: `at`, which is greater the newer a verdict is, and the tables of the search."""
 _FOURTH = ("CREATE TABLE pins (record TEXT PRIMARY KEY COLLATE NOCASE) WITHOUT ROWID",)
 """What version 4 has besides: which records are to be kept at hand."""
-_VERSIONS = (_FIRST, _SECOND, _THIRD, _FOURTH)
+_FIFTH = (
+    "ALTER TABLE records ADD COLUMN run TEXT",
+    "CREATE INDEX records_by_run ON records (run) WHERE run IS NOT NULL",
+)
+"""What version 5 has besides: which run a record came of; none, where it was kept before that."""
+_VERSIONS = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH)
 _SEARCHED = 3
 """The first version with the tables of the search."""
 

@@ -138,3 +138,46 @@ def test_what_cannot_be_asked_again_is_refused(lab: Lab, library: Path) -> None:
         again(lab, [made.id])
     with pytest.raises(UsageError):
         again(lab, [made.id])
+
+
+def test_what_was_run_right_after_it_is_another_run(lab: Lab) -> None:
+    """The same inputs on another model within the minute: as if one had cleared a tick and run again."""
+    (first,) = run(lab, models=("alpha",), samples=1)
+    (second,) = run(lab, models=("beta",), samples=1)
+    assert None is not first.run != second.run is not None
+    for each in (first, second):
+        opened = reopen.reopen(lab, each.id)
+        assert (opened.records, opened.models) == ((each,), (each.model.name,))
+
+
+def test_versions_with_other_inputs_are_of_their_run(lab: Lab, library: Path, git_settings: None) -> None:
+    for command in (["init", "-q"], ["add", "prompts"], ["commit", "-qm", "one"]):
+        gitkit.run(library, *command)
+    (library / "prompts" / "explain.jinja").write_text("---\ninputs: {n: integer}\n---\nTo {{ n }}.")
+    labels = ("explain", "explain@1")
+    made = run(lab, prompts=labels, inputs={"topic": "rain", "n": 3}, models=("alpha",), samples=1)
+    opened = reopen.reopen(lab, made[0].id)
+    assert {each.prompt.label for each in opened.records} == set(labels)
+    assert opened.versions == labels
+
+
+def test_old_records_do_not_say_of_which_run_they_came(lab: Lab) -> None:
+    old = [replace(each, id=f"01{n}", run=None) for n, each in enumerate(run(lab, samples=1))]
+    for each in old:
+        lab.store.append(each)
+    opened = reopen.reopen(lab, "010")
+    assert [each.id for each in opened.records] == ["010", "011"]
+
+
+def test_of_a_comparison_it_is_the_case(lab: Lab) -> None:
+    made = [replace(each, id=f"01{n}", run="one", case="a") for n, each in enumerate(run(lab, samples=1))]
+    other_file = [replace(each, id=f"02{n}", inputs={"topic": "snow"}) for n, each in enumerate(made)]
+    other_case = [replace(each, id=f"03{n}", case="b") for n, each in enumerate(made)]
+    other_prompt = [
+        replace(each, id=f"04{n}", prompt=replace(each.prompt, name="verdict")) for n, each in enumerate(made)
+    ]
+    for each in (*made, *other_file, *other_case, *other_prompt):
+        lab.store.append(each)
+    assert [each.id for each in reopen.reopen(lab, "011").records] == ["010", "011"]
+    assert [each.id for each in reopen.reopen(lab, "020").records] == ["020", "021"]
+    assert [each.id for each in reopen.reopen(lab, "031").records] == ["030", "031"]

@@ -24,6 +24,8 @@ def third_version(root: Path, records: list[Record]) -> None:
             store.append(each)
         store.keep_verdicts([("01A", "asked", "pass", 1.0)])
     with closing(sqlite3.connect(root / FOLDER / "lab.db")) as db, db:
+        db.execute("DROP INDEX records_by_run")
+        db.execute("ALTER TABLE records DROP COLUMN run")
         db.execute("DROP TABLE pins")
         db.execute("PRAGMA user_version = 3")
 
@@ -82,3 +84,20 @@ def test_records_alike(tmp_path: Path) -> None:
         store.append(said("01D", "rain", inputs={"a": "x"}, started_at="2026-01-02T03:00:00Z", case="c"))
         store.append(said("01E", "rain", inputs={"a": "x"}, started_at="2026-01-02T05:00:00Z"))
         assert store.alike(wanted, "2026-01-02T02", "2026-01-02T04") == ["01B", "01A"]
+
+
+def test_a_run_is_found_and_older_records_say_none(tmp_path: Path) -> None:
+    third_version(tmp_path, [record("01A")])
+    with Store.open(tmp_path) as store:
+        made = [record(id, run="r") for id in ("01B", "01C")]
+        others = [record("01D", run="r", case="a"), record("01E", run="s"), record("01F", run="\ud800")]
+        for each in (*made, *others):
+            store.append(each)
+        assert store.of_run(made[1]) == ["01B", "01C"]
+        assert store.of_run(others[0]) == ["01D"]
+        assert store.of_run(others[2]) == ["01F"]
+        assert store.of_run(store.get("01A")) == []
+        (plan,) = store._ask("EXPLAIN QUERY PLAN SELECT id FROM records WHERE run = 'r'")
+        assert "records_by_run" in plan[3]
+        store.delete(["01B"])
+        assert store.of_run(made[1]) == ["01C"]
