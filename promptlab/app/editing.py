@@ -93,6 +93,11 @@ def save_source(lab: Lab, source: Source, text: str) -> Source:
     return read_source(lab, source.name)
 
 
+def save_draft(lab: Lab, name: str, text: str, stamp: str) -> Source:
+    """Save what was typed for a prompt while its file had this stamp. Raises what `save_source` does, and NotFound."""
+    return save_source(lab, replace(read_source(lab, name), stamp=stamp), text)
+
+
 def locate_source(lab: Lab, file: str) -> Path:
     """Where a file really lies that is about to be changed. Raises UsageError when it must not be."""
     path = lab.library.folder / file

@@ -16,6 +16,7 @@ from promptlab.core.prompt import Prompt
 from promptlab.core.schema import shorten
 from promptlab.errors import InputError, PromptlabError
 from promptlab.files.cases import case_files
+from promptlab.files.paths import working_folder
 
 LOOKED_AT = 200
 """Cases of a set whose names of variables are compared with a prompt's inputs."""
@@ -82,6 +83,16 @@ def _misfit_by_name(prompt: Prompt, cases: Iterable[Case]) -> str:
 def open_cases(lab: Lab, file: str) -> CaseSet:
     """The cases of a file. Raises SourceError and NotFound."""
     return load_cases(lab, [file])[0]
+
+
+def place_of(cases: CaseSet) -> str:
+    """Where their file is, from whatever folder one looks."""
+    return os.path.normpath(working_folder() / cases.file)
+
+
+def open_placed(lab: Lab, place: str) -> CaseSet:
+    """The cases of a file that `place_of` has named. Raises SourceError and NotFound."""
+    return open_cases(lab, os.path.relpath(place))
 
 
 def of_case(lab: Lab, request: Request, cases: CaseSet, index: int) -> Request:

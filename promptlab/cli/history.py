@@ -263,7 +263,10 @@ def delete(
 
 
 def purge(context: typer.Context, yes: Yes = False) -> None:
-    """Delete the whole history: records, verdicts, and what was measured for them. No text is left in the files."""
+    """Delete the whole history: records, verdicts, and what was measured for them. No text is left in the files.
+
+    What was typed in the playground is forgotten too, also sources that are not saved.
+    """
     from promptlab.app.history import chosen, purge
     from promptlab.core.search import Search
 

@@ -23,7 +23,7 @@ def data_dir() -> Path:
 
 
 def state_dir() -> Path:
-    """The folder for what nobody misses for long: where one has left off. XDG_STATE_HOME moves it."""
+    """The folder for where one has left off, with what was typed and not saved. XDG_STATE_HOME moves it."""
     return platformdirs.user_state_path(APP, appauthor=False)
 
 

@@ -1,6 +1,7 @@
 """Where people have left off, a small file for each library in their own folder, never in the library.
 
-Best effort: what cannot be read is as if it were not there, and what cannot be written is lost.
+Best effort: what cannot be read is as if it were not there, and what cannot be written is lost. It is said where that
+is something that was typed.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ from dataclasses import asdict
 from pathlib import Path
 
 from promptlab.core import codec
-from promptlab.core.session import Session, slim
+from promptlab.core.session import Session, left_out, slim
 from promptlab.errors import PromptlabError
 from promptlab.files.paths import state_dir
 from promptlab.files.writing import replace_file
 
-MAX_BYTES = 4 << 20
+MAX_BYTES = 16 << 20
+"""Room for every character that is kept, were each written as two escapes."""
 MAX_FILES = 200
 """Libraries that are remembered; of more, those are forgotten that were not used for the longest time."""
 
@@ -39,25 +41,35 @@ def read_session(root: Path) -> Session:
         return Session()
 
 
-def write_session(root: Path, session: Session) -> None:
-    """Keep it for the next time."""
-    path = session_file(root)
-    with contextlib.suppress(OSError, PromptlabError):
+def write_session(root: Path, session: Session) -> tuple[str, ...]:
+    """Keep it for the next time. Says what of that was typed could not be kept, a sentence each."""
+    try:
+        path = session_file(root)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.parent.chmod(0o700)
         new = not path.exists()
         replace_file(path, json.dumps(asdict(slim(session))))
         if new:
             _forget(path.parent)
+    except (OSError, PromptlabError) as error:
+        # Without changes that are not saved there is little to type again; a home that is read-only is no news.
+        return (f"Changes that are not saved cannot be kept for the next time: {error}",) if session.sources else ()
+    return tuple(f"Too long to be kept for the next time: {what}." for what in left_out(session))
 
 
 def remove_session(root: Path) -> None:
     """Forget it, and what had been typed."""
     with contextlib.suppress(OSError):
-        session_file(root).unlink(missing_ok=True)
+        _remove(session_file(root))
 
 
 def _forget(folder: Path) -> None:
     files = sorted(folder.glob("*.json"), key=lambda path: path.stat().st_mtime, reverse=True)
     for path in files[MAX_FILES:]:
-        path.unlink(missing_ok=True)
+        _remove(path)
+
+
+def _remove(path: Path) -> None:
+    """Remove a file, and halves of it that were being written when the program was killed."""
+    for each in (path, *path.parent.glob(f".{path.name}.*")):
+        each.unlink(missing_ok=True)

@@ -29,7 +29,7 @@ from promptlab.tui.model_news import ModelNews
 from promptlab.tui.model_work import ModelWork
 from promptlab.tui.preferences import Preferences, own_preferences
 from promptlab.tui.screens.play import PlayScreen
-from promptlab.tui.screens.play_session import left_off
+from promptlab.tui.screens.play_session import keep_for_sure, left_off
 from promptlab.tui.screens.unsaved import Choice, UnsavedScreen
 from promptlab.tui.state import Survey
 from promptlab.tui.survey import survey
@@ -278,16 +278,31 @@ class Playground(App[None]):
         if isinstance(self.screen, UnsavedScreen):
             return
         if self.play.is_mounted and (names := self.play.unsaved):
-            self.push_screen(UnsavedScreen(names), self._quit_for_sure)
+            self.push_screen(UnsavedScreen(names), self._unsaved)
         else:
-            await self._quit_for_sure("discard")
+            self._quit_for_sure()
 
-    async def _quit_for_sure(self, choice: Choice | None) -> None:
-        if choice is None:
-            return
+    def _unsaved(self, choice: Choice | None) -> None:
         if choice == "save":
             self.play.save_all(self.action_quit)  # where that fails, why is said, and nobody leaves
-            return
+        elif choice == "discard":
+            self.play.forget_unsaved()
+            self._quit_for_sure()
+        elif choice == "keep":
+            now = self.play.session
+            if now is None:
+                self._unsaved_kept(("There is nowhere to keep it.",))
+            else:
+                self.desk.do(partial(keep_for_sure, *now), done=self._unsaved_kept, key="leaving")
+
+    def _unsaved_kept(self, reasons: tuple[str, ...]) -> None:
+        """Only now: as long as it is not on the disk, it is here alone."""
+        if reasons:
+            self.complain(reasons)
+        else:
+            self._quit_for_sure()
+
+    def _quit_for_sure(self) -> None:
         self.left = self.play.left_off
         self.desk.cancel()
         self.exit()
@@ -334,8 +349,10 @@ def run_playground(library: Path | None) -> int:
     app.desk.close()
     if app.left is not None:
         from promptlab.app.session import keep
+        from promptlab.core.text import sanitize
 
-        keep(*app.left)
+        for reason in keep(*app.left):
+            print(sanitize(reason), file=sys.stderr)
     if app.failure is not None:
         raise app.failure
     return app.return_code or 0

@@ -29,6 +29,13 @@ COMMANDS: tuple[Command, ...] = (
     _turn("turn.say.everywhere", "ctrl+t,f9", "say(True)", "Ask all", "Say it after the answer in every column."),
     _turn("turn.close", "escape", "dismiss(None)", "Close", "Close the window, and say nothing."),
     _unsaved("unsaved.save", "s,enter", "dismiss('save')", "Save", "Save what was typed, and go on."),
+    _unsaved(
+        "unsaved.keep",
+        "k",
+        "dismiss('keep')",
+        "Keep",
+        "Go on, and leave what was typed unsaved; it stays.",
+    ),
     _unsaved("unsaved.discard", "d", "dismiss('discard')", "Discard", "Forget what was typed, and go on."),
     _unsaved("unsaved.stay", "escape", "dismiss(None)", "Stay", "Go back to what was typed."),
     _sure("sure.yes", "y", "dismiss(True)", "Yes", "Do it."),

@@ -63,17 +63,19 @@ class BatchScreen(BatchAnswers):
         yield KeyBar()
 
     def on_mount(self) -> None:
-        """Follow what the library holds; begin with what is chosen in play."""
+        """Follow what the library holds; begin with what was left here, or with what has been chosen in play since."""
         self.query_one(MatrixTable).border_title = Content("Cases")
         self.query_one(Picture).border_title = Content("All columns")
         self.query_one("#batch-peeking").border_title = Content("The marked case")
         self.watch(self.app, "survey", self._surveyed)
         play, setup = program(self).play, self.query_one(Setup)
-        if play.chosen is not None:
-            labels = play.versions or (play.chosen.name,)
-            setup.labels = {play.chosen.name: labels}
-            setup.prompts.tick(labels)
-        setup.models.tick(play.query_one(ModelList).ticked)
+        if (left := play.batch_left()) is not None:
+            setup.put(left)
+        if left is None or play.chose_otherwise:
+            if play.chosen is not None:
+                setup.choose(play.versions or (play.chosen.name,))
+            setup.models.tick(play.query_one(ModelList).ticked)
+        play.batch_left = lambda: setup.left
         self.watch_page("setup")
         self.watch(self.app, "keys", self._tell)
 

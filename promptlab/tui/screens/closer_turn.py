@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from textual import on
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
@@ -38,11 +40,13 @@ class TurnScreen(Window[Turn | None]):
     BINDINGS = bindings("turn")
     scope = "turn"
 
-    def __init__(self, record: Record, columns: int) -> None:
-        """`columns`: how many have a finished answer."""
+    def __init__(self, record: Record, columns: int, begun: str, typed: Callable[[str], None]) -> None:
+        """`columns`: how many have a finished answer. `begun` was typed before; `typed` hears what is there by now."""
         super().__init__()
         self._record = record
         self._columns = columns
+        self._begun = begun
+        self._typed = typed
 
     def compose(self) -> ComposeResult:
         """What was said last, and the room to answer it."""
@@ -56,11 +60,18 @@ class TurnScreen(Window[Turn | None]):
             said = self._record.steps[-1].text
             seen = said if len(said) <= MAX_SEEN else f"…{said[-MAX_SEEN:]}"
             yield Static(show.block(seen, show.DIM), classes="said")
-            yield Area("", placeholder="What do you say to that?")
+            yield Area(self._begun, placeholder="What do you say to that?")
 
     def on_mount(self) -> None:
-        """Type at once."""
-        self.query_one(Area).focus()
+        """Type at once, after what was typed before."""
+        area = self.query_one(Area)
+        area.move_cursor(area.document.end)
+        area.focus()
+
+    @on(Area.Changed)
+    def _changed(self, event: Area.Changed) -> None:
+        event.stop()
+        self._typed(event.text_area.text)
 
     def action_say(self, everywhere: bool) -> None:
         """Have it asked."""

@@ -19,6 +19,10 @@ _SEVERAL = ("closer_difference", "closer_agreement")
 _ONE = ("closer_tokens", "closer_saw")
 
 
+MAX_TURNS = 20
+"""Turns that are remembered while they are not said."""
+
+
 class CloserActions(PlayState):
     """Differences, tokens, what the model saw; branches and further turns."""
 
@@ -56,11 +60,21 @@ class CloserActions(PlayState):
         if record is None or record not in records:
             self.notify("This column has no finished answer to go on from.", severity="warning", markup=False)
             return
-        self.app.push_screen(TurnScreen(record, len(records)), partial(self._go_on, record, records))
+        screen = TurnScreen(record, len(records), self.turns.get(record.id, ""), partial(self._turn_typed, record.id))
+        self.app.push_screen(screen, partial(self._go_on, record, records))
+
+    def _turn_typed(self, id: str, text: str) -> None:
+        self.turns.pop(id, None)
+        if text:
+            self.turns[id] = text
+        for oldest in list(self.turns)[:-MAX_TURNS]:
+            del self.turns[oldest]
 
     def _go_on(self, record: Record, records: tuple[Record, ...], turn: Turn | None) -> None:
         if turn is not None:
-            self.begin(partial(_next_turns, records if turn.everywhere else (record,), turn.text), beside=True)
+            asked = records if turn.everywhere else (record,)
+            if self.begin(partial(_next_turns, asked, turn.text), beside=True):
+                self.turns.pop(record.id, None)
 
     def _looked_at(self) -> Cell | None:
         """What the column that commands are about shows."""

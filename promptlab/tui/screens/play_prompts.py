@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ from promptlab.tui.screens.versions import VersionsScreen
 from promptlab.tui.state import PromptRow
 from promptlab.tui.widgets.form import Form
 from promptlab.tui.widgets.prompts import PromptList, PromptPane
-from promptlab.tui.widgets.source import SourcePane
+from promptlab.tui.widgets.source import Draft, SourcePane
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -161,6 +161,8 @@ class PromptActions(PlayState):
     def _left(self, choice: Choice | None) -> None:
         if choice == "save":
             self._save(self._finish)
+        elif choice == "keep":
+            self._finish()
         elif choice == "discard":
             self.query_one(SourcePane).discard()
             self._finish()
@@ -182,10 +184,9 @@ class PromptActions(PlayState):
             return
         self._next_save = None
         pane = self.query_one(SourcePane)
-        here = ((pane.base, pane.text),) if pane.base is not None else ()
-        changes = pane.changes if everything else here
         done = partial(self._all_saved, then)
-        self._saving = self.desk.do(partial(_save, changes), items=self._saved, done=done, failed=self._not_saved)
+        work = partial(_save, pane.base, pane.text) if pane.base and not everything else partial(_save_all, pane.drafts)
+        self._saving = self.desk.do(work, items=self._saved, done=done, failed=self._not_saved)
 
     def _saved(self, sources: Sequence[Source]) -> None:
         for source in sources:
@@ -265,11 +266,17 @@ def _check(source: Source, text: str, lab: Lab, task: Task[tuple[Finding, ...]])
     return check_source(lab, source, text)
 
 
-def _save(changes: Sequence[tuple[Source, str]], lab: Lab, task: Task[None]) -> None:
+def _save(source: Source, text: str, lab: Lab, task: Task[None]) -> None:
     from promptlab.app.editing import save_source
 
-    for source, text in changes:
-        task.say(save_source(lab, source, text))
+    task.say(save_source(lab, source, text))
+
+
+def _save_all(drafts: Mapping[str, Draft], lab: Lab, task: Task[None]) -> None:
+    from promptlab.app.editing import save_draft
+
+    for name, draft in drafts.items():
+        task.say(save_draft(lab, name, draft.text, draft.stamp))
 
 
 def _locate(source: Source, lab: Lab, task: Task[Path]) -> Path:

@@ -45,6 +45,8 @@ class PlayState(Screen[None]):
     def __init__(self, desk: Desk) -> None:
         super().__init__()
         self.desk = desk
+        self.turns: dict[str, str] = {}
+        """Next turns that were begun, by the ids of the records that they go on from."""
         self.picked: dict[str, tuple[str, ...]] = {}
         """The versions that were chosen of each prompt; without any, the working copy is run."""
         self._board: Board | None = None

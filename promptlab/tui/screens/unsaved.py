@@ -15,11 +15,11 @@ from promptlab.tui.bindings import bindings
 from promptlab.tui.program import key_of
 from promptlab.tui.screens.window import Window
 
-Choice = Literal["save", "discard"]
+Choice = Literal["save", "keep", "discard"]
 
 
 class UnsavedScreen(Window[Choice | None]):
-    """Asks whether to save what was typed, to forget it, or to stay."""
+    """Asks whether to save what was typed, to keep it as it is, to forget it, or to stay."""
 
     DEFAULT_CSS = """
     UnsavedScreen {
@@ -40,6 +40,7 @@ class UnsavedScreen(Window[Choice | None]):
         """The prompts, and the keys."""
         keys = [
             (key_of(self, "unsaved.save"), "saves"),
+            (key_of(self, "unsaved.keep"), "keeps it, not saved, also for the next time"),
             (key_of(self, "unsaved.discard"), "forgets what was typed"),
             (key_of(self, "unsaved.stay"), "goes back"),
         ]

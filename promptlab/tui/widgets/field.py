@@ -174,12 +174,24 @@ class Field(Vertical):
 
     async def hold(self, value: Any, *, typed: bool = False) -> None:
         """Show a value that a case gives, and give exactly that to a run until somebody types."""
+        await self._swap(*self._as_shown(value, typed))
+        self._hold(self.draft, value, typed)
+
+    def recognise(self, value: Any, *, typed: bool = False) -> None:
+        """Give exactly this value of a case to a run as long as the control shows it; what stands there stays."""
+        _, draft = self._as_shown(value, typed)
+        self._hold(Select.NULL if self.kind == "choice" and draft is None else draft, value, typed)
+
+    def _as_shown(self, value: Any, typed: bool) -> tuple[fields.Kind, Any]:
+        """The control for a value, and what stands in it."""
         draft = fields.draft_of(self.declared, self.kind, value, typed=typed)
         kind = self._suited(draft)
         if isinstance(draft, str):
             draft = sanitize(draft) if kind == "area" else sanitize_line(draft)
-        await self._swap(kind, draft)
-        self.held = fields.Held(self.draft, _typed(value) if typed and isinstance(value, str) else value)
+        return kind, draft
+
+    def _hold(self, draft: Any, value: Any, typed: bool) -> None:
+        self.held = fields.Held(draft, _typed(value) if typed and isinstance(value, str) else value)
 
     async def put(self, draft: Any) -> None:
         """Show what was typed before, or nothing in particular."""

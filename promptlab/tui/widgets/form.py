@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from textual.containers import VerticalScroll
 from textual.content import Content
+from textual.message import Message
 from textual.reactive import var
 from textual.widgets import Static
 
@@ -50,6 +51,13 @@ class Form(VerticalScroll, FieldPane):
 
     row: var[PromptRow | None] = var(None, init=False)
     """The prompt whose inputs are shown."""
+
+    class Built(Message):
+        """The fields of a prompt stand."""
+
+        def __init__(self, prompt: str) -> None:
+            super().__init__()
+            self.prompt = prompt
 
     def __init__(self, *, id: str | None = None) -> None:
         # The panes' frames take the focus only where there is nothing in them to take it.
@@ -121,6 +129,25 @@ class Form(VerticalScroll, FieldPane):
                 await each.put(filling.typed.get(each.declared.name))
         self._tell()
 
+    def resume(self, prompt: str, case: Case, label: str, before: Mapping[str, Any], *, typed: bool) -> bool:
+        """Say again that a case is in the form, as it was when the program was left: what stands in the fields stays.
+
+        `before` stood there before the first case. False where the form is no longer that of this prompt.
+        """
+        if self.prompt_name != prompt:
+            return False
+        self._fillings[prompt] = Filling(label, case.description, typed=before)
+        for each in self.query(Field):
+            if each.declared.name in case.vars:
+                each.recognise(case.vars[each.declared.name], typed=typed)
+        self._tell()
+        return True
+
+    def typed_before(self, prompt: str) -> Mapping[str, Any]:
+        """What stood in a prompt's fields before the case that is there."""
+        filling = self._fillings.get(prompt)
+        return filling.typed if filling else {}
+
     def complain(self, prompt: str, label: str, misfit: str) -> None:
         """Say why the case of this label does not fit, or that it does, if it is still there."""
         filling = self._fillings.get(prompt)
@@ -166,6 +193,8 @@ class Form(VerticalScroll, FieldPane):
             await self._build(row)
         self._built = row
         self._tell()
+        if self.prompt_name is not None:
+            self.post_message(self.Built(self.prompt_name))
         if self._wanted:
             self._wanted = False
             self.enter()

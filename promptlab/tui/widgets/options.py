@@ -130,9 +130,18 @@ class OptionsPane(Vertical, FieldPane):
 
     def put(self, options: Mapping[str, Any], mode: str | None) -> None:
         """Set these options and no others, as if they had been typed."""
+        self.restore({name: json.dumps(value) for name, value in options.items()}, mode)
+
+    @property
+    def typed(self) -> dict[str, str]:
+        """What stands in the fields of options."""
+        return {name: line.value for name, line in self._lines.items() if line.value}
+
+    def restore(self, typed: Mapping[str, str], mode: str | None) -> None:
+        """Put into the fields what was once typed, and nothing else."""
         self._make_fields()
         for name, line in self._lines.items():
-            line.value = json.dumps(options[name]) if name in options else ""
+            line.value = typed.get(name, "")
         if mode in (None, "exact", "fast"):
             self._mode.value = Select.NULL if mode is None else mode
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from promptlab.app.cases import CaseRow
     from promptlab.app.models import Entry
     from promptlab.app.prompts import Logged
+    from promptlab.core.session import Batch
     from promptlab.tui.state import Survey
 
 RECALLS = (
@@ -126,6 +128,43 @@ class Setup(VerticalScroll):
             self._likeness.value,
             self._code.value,
         )
+
+    @property
+    def left(self) -> Batch:
+        """What is put back the next time."""
+        from promptlab.core.session import Batch
+
+        draft = self.draft
+        return Batch(
+            self.prompts.wanted,
+            self.cases.wanted,
+            self.models.wanted,
+            draft.samples,
+            draft.options,
+            draft.variables,
+            draft.judge,
+            draft.recall,
+            draft.likeness,
+        )
+
+    def put(self, left: Batch) -> None:
+        """Put back what was set up once."""
+        self.choose(left.prompts)
+        self.cases.tick(left.cases)
+        self.models.tick(left.models)
+        self._samples.value, self._options.value = left.samples, left.options
+        self._variables.value, self._judge.value = left.variables, left.judge
+        if left.recall in {recall for _, recall in RECALLS}:
+            self._recall.value = left.recall
+        self._likeness.value = left.likeness
+
+    def choose(self, labels: Sequence[str]) -> None:
+        """Tick prompts and versions, and list the latter."""
+        names = [label.partition("@")[0] for label in labels]
+        self.labels = {
+            name: tuple(label for n, label in zip(names, labels, strict=True) if n == name) for name in names
+        }
+        self.prompts.tick(labels)
 
     def watch_survey(self) -> None:
         """List other prompts and models."""

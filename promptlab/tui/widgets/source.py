@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from textual import on
@@ -37,11 +39,12 @@ SHOWN = 32 * 1024
 SHOWN_LINE = 1_000
 
 
-class _Draft(NamedTuple):
+class Draft(NamedTuple):
     """What was typed and is not saved."""
 
-    base: Source
     text: str
+    stamp: str
+    """Of the file that it was typed over."""
 
 
 class SourcePane(Vertical):
@@ -88,7 +91,7 @@ class SourcePane(Vertical):
         super().__init__(id=id, classes="-none")
         self._base: Source | None = None
         """What the text was before anything was typed."""
-        self._drafts: dict[str, _Draft] = {}
+        self._drafts: dict[str, Draft] = {}
         """Of other prompts."""
         self._pause: Timer | None = None
         self._stale = False
@@ -125,19 +128,31 @@ class SourcePane(Vertical):
     @property
     def unsaved(self) -> tuple[str, ...]:
         """Prompts with changes that are not saved."""
-        return tuple(base.name for base, _ in self.changes)
+        return tuple(self.drafts)
 
     @property
-    def changes(self) -> tuple[tuple[Source, str], ...]:
-        """All that was typed and is not saved: each source as it was read, and its text now."""
-        here = ((self._base, self.body.text),) if self._base is not None and self.is_changed else ()
-        return (*here, *self._drafts.values())
+    def drafts(self) -> dict[str, Draft]:
+        """What was typed for each of those prompts."""
+        here = {self._base.name: self._draft(self._base)} if self._base is not None and self.is_changed else {}
+        return {**here, **self._drafts}
+
+    def restore(self, drafts: Mapping[str, Draft]) -> None:
+        """Take up what was typed once. Before any source is shown."""
+        self._drafts = {
+            **{name: Draft(sanitize(text), stamp) for name, (text, stamp) in drafts.items()},
+            **self._drafts,
+        }
+
+    def forget(self) -> None:
+        """Forget all that was typed for any prompt."""
+        self._drafts.clear()
+        self.discard()
 
     def saved(self, source: Source) -> None:
         """What was typed is on disk: `source` is what that holds now."""
         draft = self._drafts.pop(source.name, None)
         if draft is not None and draft.text != source.text:  # more has been typed since, and put aside
-            self._drafts[source.name] = _Draft(source, draft.text)
+            self._drafts[source.name] = Draft(draft.text, source.stamp)
         if self._base is not None and source.name == self._base.name:
             self._base = source
             self._stale = False
@@ -198,11 +213,17 @@ class SourcePane(Vertical):
     def _keep(self) -> None:
         """Put aside what was typed for the prompt that was shown."""
         if self._base is not None and self.is_changed:
-            self._drafts[self._base.name] = _Draft(self._base, self.body.text)
+            self._drafts[self._base.name] = self._draft(self._base)
 
-    def _load(self, source: Source, draft: _Draft | None = None) -> None:
-        self._base = draft.base if draft else source
-        self._stale = draft is not None and draft.base.stamp != source.stamp
+    def _draft(self, base: Source) -> Draft:
+        return Draft(self.body.text, base.stamp)
+
+    def _load(self, source: Source, draft: Draft | None = None) -> None:
+        if draft is not None and draft.text == source.text:  # somebody has saved just that
+            draft = None
+        # What was typed can be read and copied, also where the file cannot be edited any more.
+        self._base = replace(source, stamp=draft.stamp, fixed="") if draft else source
+        self._stale = draft is not None and draft.stamp != source.stamp
         self.body.load_text(draft.text if draft else _shown(source))
         self._settle()
 

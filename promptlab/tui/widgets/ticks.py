@@ -59,6 +59,11 @@ class TickList(OptionList):
         return tuple(row.key for row in self.rows if self._is_ticked(row))
 
     @property
+    def wanted(self) -> tuple[str, ...]:
+        """What somebody has ticked, listed at the moment or not."""
+        return tuple(self._ticked)
+
+    @property
     def marked(self) -> Tick | None:
         """The one that is marked."""
         return self.rows[self.highlighted] if self.highlighted is not None and self.rows else None
