@@ -123,7 +123,7 @@ SHELF: list[Step] = [
     START,
     (DOWN, ("Inputs of evil", shown("HINT"))),
     (F3, ("Tick what to compare", "[x] evil", shown("SET"), shown("FILE"), "BROKEN\\x1b[", shown("FIRST"))),
-    (b"v", ("[ ] choose@1", shown("SUBJECT"))),
+    (b"v", ("[ ] evil@1", shown("SUBJECT"))),
     (F6, ()),
     (DOWN, ()),
     (DOWN, ()),
