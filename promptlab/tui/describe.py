@@ -118,7 +118,7 @@ def took(cell: Cell) -> list[Content]:
         parts += [engine.mode, *(["safe mode"] if engine.safe_mode else [])]
     if cell.cached:
         parts += ["cached"]
-    return [Content.styled(part, show.DIM) for part in parts]
+    return [show.line(part, show.DIM) for part in parts]
 
 
 def _measured(ended: Sequence[Step]) -> list[str]:

@@ -117,7 +117,7 @@ def _prompt(step: Step, before: Step | None) -> list[Paragraph]:
     found: list[Paragraph] = []
     for message in _news(step.messages, before):
         cut = len(message.content) - MAX_MESSAGE
-        found.append(Paragraph(f"{message.role}:", f"italic {show.DIM}"))
+        found.append(Paragraph(sanitize_line(f"{message.role}:"), f"italic {show.DIM}"))
         found += _lines(message.content[:MAX_MESSAGE], show.DIM)
         found += [Paragraph(f"… {cut:,} characters more", f"italic {show.DIM}")] if cut > 0 else []
     return [*found, Paragraph("assistant:", f"italic {show.DIM}")]

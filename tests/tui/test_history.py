@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import csv
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import pytest
 from textual.containers import Vertical
@@ -28,7 +30,7 @@ from promptlab.tui.widgets.options import OptionsPane
 from promptlab.tui.widgets.runs import RunList
 from tests.files.test_store import record
 from tests.tui.kit import Held, Player, playing
-from tests.tui.test_hostile import EVIL, SEEN, UNSAFE, squash
+from tests.tui.test_hostile import EVIL, SEEN, check, squash
 
 
 def answered(id: str, asked: str, output: str, model: str = "alpha", **changes: object) -> Record:
@@ -481,37 +483,84 @@ def test_export(some: Path, engine: FakeEngine) -> None:
 # --- what strangers wrote
 
 
+def poisoned(kind: Any) -> Any:
+    """A value of a type in which every text that may be anyone's is hostile, and nothing that may be there is left out.
+
+    It goes by the types of the dataclasses, so that a field that is new is poisoned too.
+    """
+    origin, parts = get_origin(kind), get_args(kind)
+    if is_dataclass(kind):
+        hints = get_type_hints(kind)
+        return kind(**{each.name: poisoned(hints[each.name]) for each in fields(kind)})  # type: ignore[operator]
+    if origin in (Union, UnionType):
+        return poisoned(next(part for part in parts if part is not NoneType))
+    if origin is Literal:
+        return parts[0]  # nothing else can be read from the history
+    if origin is tuple:
+        return (poisoned(parts[0]),)
+    if origin is Mapping:
+        return {EVIL: poisoned(parts[1]), f"{EVIL}, too": poisoned(parts[1])}
+    return EVIL if kind in (str, Any) else kind(1)
+
+
+EVIL_RECORD = replace(poisoned(Record), schema=1)
+"""It failed, and a server answered."""
+TWO_STEPS = replace(
+    EVIL_RECORD,
+    id=f"{EVIL} 2",
+    error=None,
+    output={EVIL: EVIL},
+    engine=replace(EVIL_RECORD.engine, server=None),
+    steps=(EVIL_RECORD.steps[0], replace(EVIL_RECORD.steps[0], text=f"{EVIL}.")),
+)
+"""It was done here."""
+
+
 @pytest.mark.parametrize("size", [(80, 24), (240, 120)])
 def test_nothing_unsafe_is_shown_of_a_record(library: Path, engine: FakeEngine, size: tuple[int, int]) -> None:
-    evil = answered("01K0A", EVIL, EVIL)
-    prompt = replace(evil.prompt, name=EVIL, label=EVIL, source=EVIL, partials={EVIL: EVIL}, commit=EVIL)
-    engine_ref = replace(evil.engine, cpu=EVIL, llama_cpp=EVIL) if evil.engine else None
-    failure = Failure(EVIL, EVIL, EVIL, (EVIL,))
-    keep(
-        library,
-        replace(
-            evil, prompt=prompt, model=ModelRef(EVIL, EVIL, EVIL), case=EVIL, engine=engine_ref, inputs={EVIL: EVIL}
-        ),
-        replace(evil, id="01K0B", error=failure, output=None, started_at=EVIL),
-    )
+    keep(library, EVIL_RECORD, TWO_STEPS)
+    wide = size[0] > 100
 
     async def go() -> None:
         async with looking(library, engine, size) as here:
-            for id in here.ids:
-                await here.mark(id)
-                await here.player.press("i")
-                text = here.player.text()
-                assert not UNSAFE.search(text), repr(UNSAFE.findall(text))
-                assert squash(here.preview).count(squash(SEEN)) >= 4
-                await here.player.press("i", "enter")
-                await here.player.until(lambda: here.player.top() is here.player.play)
-                await here.player.pilot.pause()
-                assert not UNSAFE.search(here.player.text())
-                await here.player.press("f4")
-            await here.player.press("slash")
+            player = here.player
+            assert sorted(here.ids) == sorted((EVIL_RECORD.id, TWO_STEPS.id))
+            for record in (EVIL_RECORD, TWO_STEPS):
+                await here.mark(record.id)
+                check(player)
+                await player.press("i")
+                await player.until(lambda: "Source" in here.preview, "the details")
+                check(player)
+                assert squash(here.preview).count(squash(SEEN)) >= 15
+                await player.press("i", "enter")
+                await player.until(lambda: player.top() is player.play and player.play.cells, "the columns")
+                await player.pilot.pause()
+                check(player)
+                player.columns[0].body.focus()
+                await player.press("f")
+                await player.until(lambda: player.columns[0].unfolded, "the steps, unfolded")
+                await player.press("home")
+                assert squash(f"{SEEN}:") in check(player) or not wide  # whose message it is
+                for key in ("t", "w"):
+                    await player.press(key)
+                    await player.until(lambda: isinstance(player.top(), CloserScreen), key)
+                    await player.pilot.pause()
+                    check(player)
+                    await player.press("escape")
+                await player.press("f", "f4")
+                await player.until(lambda: player.top() is here.screen, "the history")
+                await player.press("space")
+            await player.press("c")
+            await player.until(lambda: isinstance(player.top(), CloserScreen), "both side by side")
+            for key in ("t", "w", "a", "d", "full_stop", "t", "w", "d"):
+                await player.press(key)
+                await player.pilot.pause()
+                check(player)
+            await player.press("escape")
+            await player.press("slash")
             here.screen.query_one("#search", Line).value = f"since:{EVIL}"
-            await here.player.until(lambda: "is no date" in here.player.text())
-            assert not UNSAFE.search(here.player.text())
+            await player.until(lambda: "is no date" in player.text())
+            check(player)
 
     asyncio.run(go())
 
