@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -27,7 +28,9 @@ _URGENT: tuple[Status, ...] = ("running", "loading", "waiting", "failed", "cance
 BAR = 20
 """Cells of the loading bar."""
 MAX_SAMPLES = 48
-"""Samples that a strip has room for."""
+"""Samples that a strip shows, however wide it is."""
+LEAST_STRIP = 15
+"""Cells for samples: where there are less, how many say the same is left out."""
 _COLORS = ("$text-success", "$text-accent", "$foreground", "$secondary")
 """Of letters. None is red: that answers differ is no failure."""
 
@@ -49,34 +52,58 @@ def title(cells: Sequence[Cell], sample: int, name: Content) -> Content:
     return show.join([Content.styled(*_MARKS[cells[sample].status]), pager, name], " ")
 
 
-def strip(cells: Sequence[Cell], letters: Sequence[str], sample: int) -> Content:
-    """All samples: a letter for what each says, or how it stands; the one that is shown in brackets."""
-    first = max(0, min(sample - MAX_SAMPLES // 2, len(cells) - MAX_SAMPLES))
+def strip(cells: Sequence[Cell], letters: Sequence[str], sample: int, width: int | None = None) -> Content:
+    """All samples: a letter for what each says, or how it stands; the one that is shown in brackets. Then how many say
+    the same. Where they have only so much `width`, the samples around the one that is shown.
+    """
+    summary = _summary(letters)
+    room = None if width is None else width - len(summary)
+    if room is not None and room < LEAST_STRIP:
+        summary, room = "", width
+    texts = [_sample(each, letter) for each, letter in zip(cells, letters, strict=True)]
+    first, end = _around(sample, [len(text) + 2 for text, _ in texts], room)
     parts = [Content.styled("… ", show.DIM)] if first else []
-    for number in range(first, min(len(cells), first + MAX_SAMPLES)):
-        text, style = _sample(cells[number], letters[number])
-        around = "[]" if number == sample else "  "
-        parts.append(Content.assemble(around[0], (text, f"bold {style}" if number == sample else style), around[1]))
-    parts += [Content.styled(" …", show.DIM)] if first + MAX_SAMPLES < len(cells) else []
-    return Content.assemble(*parts, (_summary(letters), show.DIM))
+    for number in range(first, end):
+        text, style = texts[number]
+        here = number == sample
+        around = "[]" if here else "  "
+        parts.append(Content.assemble(around[0], (text, f"bold {style}" if here else style), around[1]))
+    parts += [Content.styled(" …", show.DIM)] if end < len(cells) else []
+    return Content.assemble(*parts, (summary, show.DIM))
+
+
+def _around(at: int, lengths: Sequence[int], room: int | None) -> tuple[int, int]:
+    """As many of some things as there is room for, from one of them to both sides: the first, and the end."""
+    first, end, used = at, at + 1, lengths[at]
+    grown = True
+    while grown and end - first < MAX_SAMPLES:
+        grown = False
+        for before, after in ((0, 1), (1, 0)):
+            left, right = first - before, end + after
+            if left < 0 or right > len(lengths):
+                continue
+            more = used + lengths[left if before else end]
+            cut = 2 * ((left > 0) + (right < len(lengths)))
+            if room is None or more + cut <= room:
+                first, end, used, grown = left, right, more, True
+    return first, end
 
 
 def _sample(cell: Cell, letter: str) -> tuple[str, str]:
     if not letter:
         return _MARKS[cell.status]
-    return letter, _COLORS[ord(letter) % len(_COLORS)]
+    return letter, _COLORS[sum(map(ord, letter)) % len(_COLORS)]
 
 
 def _summary(letters: Sequence[str]) -> str:
     """How many say what most say."""
-    said = [letter for letter in letters if letter]
-    if len(said) < 2:
+    said = Counter(letter for letter in letters if letter)
+    if said.total() < 2:
         return ""
-    most = max(dict.fromkeys(said), key=said.count)
-    count = said.count(most)
-    if count == len(said):
+    most, count = said.most_common(1)[0]
+    if count == said.total():
         return f"  all {count} say the same"
-    return f"  {count} of {len(said)} say {most}" if count > 1 else "  all differ"
+    return f"  {count} of {said.total()} say {most}" if count > 1 else "  all differ"
 
 
 def status(cell: Cell) -> Content:

@@ -69,7 +69,9 @@ def _name(job: Job, prompts: bool, number: int) -> Content:
 
 
 class Letters:
-    """A letter for everything that was said: answers that say the same share one. What was looked at is kept."""
+    """A letter for everything that was said: answers that say the same share one, and no others do. What was looked at
+    is kept.
+    """
 
     NAMES = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
@@ -87,9 +89,14 @@ class Letters:
                 continue
             form = self._form(cell.record)
             if form not in letters:
-                letters[form] = self.NAMES[len(letters)] if len(letters) < len(self.NAMES) else "+"
+                letters[form] = self._name(len(letters))
             found.append(letters[form])
         return tuple(found)
+
+    def _name(self, number: int) -> str:
+        """A to z, then A2 to z2, and so on."""
+        round, place = divmod(number, len(self.NAMES))
+        return self.NAMES[place] + (str(round + 1) if round else "")
 
     def _form(self, record: Record) -> str:
         from promptlab.core.agreement import same_form  # here, because nobody says anything before the first picture

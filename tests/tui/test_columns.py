@@ -87,6 +87,29 @@ def test_the_strip_says_how_many_agree() -> None:
     assert "[A]" in many
 
 
+def test_every_different_answer_has_a_letter_of_its_own() -> None:
+    cells = [cell(f"It is {n}.", sample=n) for n in range(200)]
+    letters = Letters().of([*cells, cell("it is 60", "beta")])
+    assert len(set(letters)) == 200
+    assert letters[:2] + letters[51:53] + letters[104:105] == ("A", "B", "z", "A2", "A3")
+    assert letters[200] == letters[60]
+    assert strip(cells[60:76], letters[60:76], 0).plain.endswith("all differ")
+
+
+@pytest.mark.parametrize("sample", range(16))
+@pytest.mark.parametrize("width", [8, 12, 20, 37, 53, 80])
+def test_the_sample_that_is_shown_and_the_summary_have_room(sample: int, width: int) -> None:
+    cells, letters = [cell("x")] * 16, [*"ABCDEFG", *["A2"] * 2, *"HIJKLMN"]
+    text = strip(cells, letters, sample, width).plain
+    assert len(text) <= width
+    assert f"[{letters[sample]}]" in text
+    assert text.endswith("2 of 16 say A2") == (width >= 37)
+    shown = text.removesuffix("2 of 16 say A2").rstrip()
+    assert shown.startswith("…") == ("A" not in shown.replace("A2", ""))
+    assert shown.endswith("…") == ("N" not in shown)
+    assert (shown.count("…") == 0) == (width == 80)
+
+
 def test_the_numbers_below_an_answer() -> None:
     assert [each.plain for each in took(cell("hello"))] == [
         "20.0 tok/s", "first 0.50 s", "in 20+10 reused", "out 41", "seed 11", "exact",
