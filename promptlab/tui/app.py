@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -121,6 +121,11 @@ class Playground(App[None]):
         self._kept_theme = self.theme
         self._invalidate_css()
         self.stylesheet.set_variables(self.get_css_variables())
+
+    @property
+    def over_play(self) -> Sequence[Screen[Any]]:
+        """What lies over the play screen, also while another screen is shown."""
+        return self._screen_stacks["play"][1:]
 
     def get_default_screen(self) -> Screen[Any]:
         """The play screen is there from the start."""

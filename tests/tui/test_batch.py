@@ -296,7 +296,12 @@ def test_looking_into_a_case_and_on_to_other_screens(facts: Path, engine: FakeEn
                 ("beta", "nothing"),
                 ("alpha", "It is snow."),
             ]
-            await batch.player.press("f3", "c")
+            await batch.player.press("t")  # a view of these answers, which is not to hide those that come next
+            assert isinstance(batch.player.top(), CloserScreen)
+            await batch.player.press("f3", "right_square_bracket", "p")
+            assert batch.player.top() is batch.player.play
+            assert [cell.text for cell in batch.player.play.cells] == ["It is wind.", "It is wind."]
+            await batch.player.press("f3", "left_square_bracket", "c")
             assert isinstance(batch.player.top(), CloserScreen)
             await batch.player.press("escape", "escape")
             assert (batch.screen.page, batch.table.case, batch.table.column) == ("table", 1, 1)

@@ -17,9 +17,11 @@ from promptlab.engine.fake import FakeEngine
 from promptlab.files.paths import model_file
 from promptlab.tui.screens.closer import CloserScreen
 from promptlab.tui.screens.closer_turn import TurnScreen
+from promptlab.tui.screens.keep_case import KeepCaseScreen
 from promptlab.tui.widgets.bars import Tab
 from promptlab.tui.widgets.closer_panes import Alternatives, TokensPane
 from promptlab.tui.widgets.field import Area
+from promptlab.tui.widgets.prompts import PromptList
 from promptlab.tui.widgets.tokenmap import Mark, TokenMap
 from tests.tui.kit import Held, Player, playing
 from tests.tui.test_hostile import EVIL, SEEN, check, squash
@@ -98,21 +100,51 @@ def test_tokens_and_a_branch_from_another_one(library: Path) -> None:
     asyncio.run(go())
 
 
-def test_a_branch_from_another_screen_is_shown_on_the_play_screen(library: Path) -> None:
+def test_a_branch_from_the_history_stands_beside_the_run_that_it_goes_on_from(library: Path) -> None:
     async def go() -> None:
         async with answered(library, FakeEngine(answer)) as player:
-            records = [cell.record for cell in player.play.cells if cell.record is not None]
+            first = [cell.record for cell in player.play.cells if cell.record is not None]
+            await player.choose("explain")
+            player.play.query_one(PromptList).focus()
+            await player.press("enter", "x")
+            await player.run()
+            assert player.play.cells[0].job.prompt.name == "explain"
+            player.columns[0].body.focus()
+            await player.press("t")  # this is not to lie over the branch
             player.app.action_mode("history")
-            await player.until(lambda: player.top() is not player.play)
-            player.app.push_screen(CloserScreen(records))
-            await seen(player, "token 1 of 7")
-            await player.press("enter", "enter")
-            await player.until(lambda: player.top() is player.play and len(player.play.cells) == 1)
+            await player.until(lambda: player.top().query("RunList"))
+            over = CloserScreen(first, 1)
+            player.app.push_screen(over)
+            await seen(player, "token 1 of 5")
+            await player.press("enter", "down", "enter")
+            await player.until(lambda: player.top() is player.play and len(player.play.cells) == 3, "the branch")
             await player.ended()
-            assert player.play.cells[0].job.prompt.label == "numbers/count branch 1"
+            old, branch = player.play.cells[:2], player.play.cells[2]
+            assert [cell.record for cell in old] == first
+            assert branch.job.prompt.label == "numbers/count branch 1"
+            assert branch.job.model.name == "beta"
+            await player.until(lambda: player.form.prompt_name == "numbers/count", "its prompt")
             player.app.action_mode("history")
             await player.pilot.pause()
             assert not isinstance(player.top(), CloserScreen)
+
+    asyncio.run(go())
+
+
+def test_a_branch_from_the_history_waits_for_what_is_open_on_the_play_screen(library: Path) -> None:
+    async def go() -> None:
+        async with answered(library, FakeEngine(answer)) as player:
+            records = [cell.record for cell in player.play.cells if cell.record is not None]
+            await player.press("s")
+            await player.until(lambda: isinstance(player.top(), KeepCaseScreen))
+            player.app.action_mode("history")
+            await player.until(lambda: player.top().query("RunList"))
+            player.app.push_screen(CloserScreen(records))
+            await seen(player, "token 1 of 7")
+            await player.press("enter", "down", "enter")
+            await seen(player, "A window over the play screen")
+            assert len(player.play.cells) == 2
+            assert closer(player)
 
     asyncio.run(go())
 

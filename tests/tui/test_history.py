@@ -25,7 +25,8 @@ from promptlab.tui.screens.closer import CloserScreen
 from promptlab.tui.screens.dialogs import NameScreen, SureScreen
 from promptlab.tui.screens.history import HistoryScreen
 from promptlab.tui.screens.history_state import FILTERS
-from promptlab.tui.widgets.field import Line
+from promptlab.tui.screens.keep_case import KeepCaseScreen
+from promptlab.tui.widgets.field import Area, Line
 from promptlab.tui.widgets.options import OptionsPane
 from promptlab.tui.widgets.runs import RunList
 from tests.files.test_store import record
@@ -352,6 +353,96 @@ def test_nothing_is_opened_while_a_run_goes_on(some: Path, engine: FakeEngine) -
                 await here.says("A run goes on in the play screen (f2)")
                 assert here.player.top() is here.screen
             here.player.play.running = False
+
+    asyncio.run(go())
+
+
+async def to_history(player: Player) -> Historian:
+    """The history screen, with the focus on the list."""
+    await player.press("f4")
+    await player.until(lambda: isinstance(player.top(), HistoryScreen) and player.top().hits)  # type: ignore[attr-defined]
+    here = Historian(player)
+    here.runs.focus()
+    return here
+
+
+@pytest.mark.parametrize("key", ["enter", "r"])
+def test_what_is_opened_is_not_hidden_by_what_lay_over_the_play_screen(
+    library: Path, engine: FakeEngine, key: str
+) -> None:
+    async def go() -> None:
+        async with playing(library, engine, (160, 50)) as player:
+            await run_explain(player, "rain")
+            await run_explain(player, "snow")
+            old = [cell.record for cell in player.play.cells if cell.record]
+            player.columns[0].body.focus()
+            await player.press("t")
+            assert isinstance(player.top(), CloserScreen)
+            await player.press("f1")  # and over that the keys
+            here = await to_history(player)
+            await here.mark(here.ids[-1])
+            await player.press(key)
+            await player.until(lambda: player.top() is player.play, "the play screen")
+            await player.ended()
+            assert player.app.over_play == []
+            shown = [cell.record for cell in player.play.cells if cell.record]
+            assert not {record.id for record in shown} & {record.id for record in old}
+            assert "rain" in str(shown[0].inputs)
+            await player.press("f4", "f2")
+            assert player.top() is player.play
+
+    asyncio.run(go())
+
+
+def test_a_turn_that_is_half_typed_is_not_lost_by_opening_a_run(library: Path, engine: FakeEngine) -> None:
+    async def go() -> None:
+        async with playing(library, engine, (160, 50)) as player:
+            await run_explain(player, "rain")
+            await run_explain(player, "snow")
+            snow = player.play.cells[0].record
+            player.columns[0].body.focus()
+            await player.press("n")
+            await player.type("And then")
+            here = await to_history(player)
+            for id, topic in ((here.ids[-1], "rain"), (here.ids[0], "snow")):
+                await here.mark(id)
+                await player.press("enter")
+                await player.until(lambda: player.top() is player.play, "the play screen")
+                assert topic in str(player.play.cells[0].job.inputs)
+                if topic == "rain":
+                    await player.press("f4")
+            assert player.play.cells[0].record == snow
+            player.columns[0].body.focus()
+            await player.press("n")
+            assert player.top().query_one(Area).text == "And then"
+
+    asyncio.run(go())
+
+
+def test_a_case_that_is_not_kept_yet_is_not_lost_by_opening_a_run(library: Path, engine: FakeEngine) -> None:
+    async def go() -> None:
+        async with playing(library, engine, (160, 50)) as player:
+            await run_explain(player, "rain")
+            await run_explain(player, "snow")
+            shown = player.play.cells
+            player.columns[0].body.focus()
+            await player.press("s")
+            await player.until(lambda: isinstance(player.top(), KeepCaseScreen), "the case")
+            await player.press("f4")
+            here = await to_history(player)
+            await here.mark(here.ids[-1])
+            for key in ("enter", "r"):
+                await player.press(key)
+                await here.says("A window over the play screen (f2)")
+                assert player.top() is here.screen
+                assert player.play.cells == shown
+            await player.press("f2")
+            assert isinstance(player.top(), KeepCaseScreen)
+            await player.press("escape", "f4")
+            here = await to_history(player)
+            await here.mark(here.ids[-1])
+            await player.press("enter")
+            await player.until(lambda: player.top() is player.play and player.play.cells != shown, "the other run")
 
     asyncio.run(go())
 

@@ -113,11 +113,11 @@ class BatchAnswers(BatchBaseline):
 
     def action_play(self) -> None:
         """Show the answers to the marked case in play."""
-        cells = self.cells()
+        cells, play = self.cells(), program(self).play
         if not cells:
             self.notify("Nobody has answered this case yet.", severity="warning", markup=False)
-        elif program(self).play.show_cells(cells):
-            program(self).switch_mode("play")
+        elif play.is_free() and play.show_cells(cells):
+            play.appear()
 
     def action_closer(self) -> None:
         """Look closer at the marked answer."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,6 +18,7 @@ from promptlab.core.tokens import Pieces, begun
 from promptlab.tui import closely, show
 from promptlab.tui.bindings import bindings, of
 from promptlab.tui.desk import Task
+from promptlab.tui.history_work import reopen_run
 from promptlab.tui.program import key_of, program
 from promptlab.tui.screens.window import Closing
 from promptlab.tui.widgets.bars import Tab, TitleBar
@@ -27,6 +28,7 @@ from promptlab.tui.widgets.transcript import Paragraph
 
 if TYPE_CHECKING:
     from promptlab.app.lab import Lab
+    from promptlab.app.reopen import Opened
     from promptlab.app.run import Run
     from promptlab.core.events import Engine
     from promptlab.core.record import Cell, ModelRef, Step
@@ -246,14 +248,26 @@ class CloserScreen(Closing[None]):
         except ValueError as error:
             self.notify(f"Not from here: {error}.", severity="warning", markup=False)
             return
-        app = program(self)
-        # Answers of another screen do not stand on the play screen, so there is nothing to be beside.
-        beside = app.current_mode == "play"
-        if app.play.begin(partial(_branched, record, self.step, event.token, event.id, pieces), beside=beside):
-            if lost := _lost(record, self.step):
-                app.notify(lost, markup=False)
+        app, lost = program(self), _lost(record, self.step)
+        work = partial(_branched, record, self.step, event.token, event.id, pieces)
+        if app.current_mode == "play":
+            self._go_on(work, lost)
+        elif app.play.is_free():  # the branch is to stand beside the run that it goes on from
+            opened = partial(self._go_on_beside, work, lost)
+            app.desk.do(partial(reopen_run, record.id), done=opened, key="history open", owner=self)
+
+    def _go_on_beside(self, work: Callable[[Lab], Run], lost: str, opened: Opened) -> None:
+        play = program(self).play
+        if play.is_free() and play.reopen(opened):
             self.dismiss()
-            app.switch_mode("play")
+            self._go_on(work, lost)
+
+    def _go_on(self, work: Callable[[Lab], Run], lost: str) -> None:
+        play = program(self).play
+        if play.begin(work, beside=True):
+            if lost:
+                play.notify(lost, markup=False)
+            play.appear()
 
 
 def _lost(record: Record, step: int) -> str:

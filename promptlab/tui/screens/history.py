@@ -95,33 +95,25 @@ class HistoryScreen(HistoryState):
     def action_open(self) -> None:
         """Show the answers of the marked run in the play screen, as they were."""
         hit = self.query_one(RunList).marked
-        if hit is not None and self._play_is_free():
+        if hit is not None and program(self).play.is_free():
             self.desk.do(partial(reopen_run, hit.id), done=self._opened, key="history open")
 
     def _opened(self, opened: Opened) -> None:
-        app = program(self)
-        if app.play.reopen(opened):
-            app.action_mode("play")
+        play = program(self).play
+        if play.is_free() and play.reopen(opened):
+            play.appear()
 
     def action_again(self) -> None:
         """Ask the same again, beside what it came to."""
         ids = self._chosen()
-        if ids and self._play_is_free():
+        if ids and program(self).play.is_free():
             self.desk.do(partial(reopen_runs, ids), done=partial(self._opened_again, ids), key="history open")
 
     def _opened_again(self, ids: Sequence[str], opened: Opened) -> None:
-        app = program(self)
-        if app.play.reopen(opened):
-            app.action_mode("play")
-            app.play.begin(partial(again_run, ids), beside=True)
-
-    def _play_is_free(self) -> bool:
-        if program(self).play.running:
-            there, cancel = key_of(self, "screen.play"), key_of(self, "cancel")
-            text = f"A run goes on in the play screen ({there}); there {cancel} cancels it."
-            self.notify(text, severity="warning", markup=False)
-            return False
-        return True
+        play = program(self).play
+        if play.is_free() and play.reopen(opened):
+            play.appear()
+            play.begin(partial(again_run, ids), beside=True)
 
     def action_replay(self) -> None:
         """Ask again, and compare to the last bit."""

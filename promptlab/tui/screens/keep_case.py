@@ -55,6 +55,9 @@ class KeepCaseScreen(Keeping):
     BINDINGS = bindings("keep")
     scope = "keep"
 
+    unsaved = True
+    """The case is in no file yet."""
+
     def __init__(self, desk: Desk, record: Record, answer: str, id: str, offers: Sequence[Offer]) -> None:
         super().__init__(desk, "Kept as a case in")
         self._record = record

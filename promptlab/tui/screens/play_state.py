@@ -81,6 +81,23 @@ class PlayState(Screen[None]):
         if self._following is not None:
             self._following.cancel()
 
+    def is_free(self) -> bool:
+        """Whether other answers may take the place of what is here; where not, say why, whichever screen is shown."""
+        there = key_of(self, "screen.play")
+        if self.running:
+            text = f"A run goes on in the play screen ({there}); there {key_of(self, 'cancel')} cancels it."
+        elif any(getattr(each, "unsaved", False) for each in program(self).over_play):
+            text = f"A window over the play screen ({there}) holds what is saved nowhere: close it first."
+        else:
+            return True
+        self.notify(text, severity="warning", markup=False)
+        return False
+
+    def appear(self) -> None:
+        """Be what is shown, with nothing over it: a view of other answers, say."""
+        self.app.switch_mode("play")
+        self.pop_until_active()
+
     def show_cells(self, cells: Sequence[Cell]) -> bool:
         """Show answers that are there already. False while a run goes on."""
         if self.running:

@@ -32,6 +32,9 @@ class UnsavedScreen(Window[Choice | None]):
     BINDINGS = bindings("unsaved")
     scope = "unsaved"
 
+    unsaved = True
+    """What it asks about."""
+
     def __init__(self, names: Sequence[str]) -> None:
         super().__init__()
         self._names = names
