@@ -354,16 +354,23 @@ def _cause(failure: Failure) -> str:
 
 
 def _model(lab: Lab, setup: Setup) -> Model:
-    """The model as it was loaded. Whatever else its entry says holds too, where there is one for these weights."""
+    """The model as it was loaded. Whatever else its entry says holds too, where there is one for these weights.
+
+    Where as many threads are the usual now, they are not asked for by number: so others can use it at the same time.
+    """
     entries = [model for model in lab.models.values() if model.sha256 == setup.sha256]
     entry = next((m for m in entries if m.name == setup.name), Model(setup.name, setup.sha256))
-    return replace(
+    model = replace(
         entry,
         context=setup.context,
-        threads=setup.threads,
         mode=setup.mode,
         layout=dict(setup.layout) or entry.layout,
         kv_type=setup.kv_type,
         gpu_layers=setup.gpu_layers,
         chat_template=PLAIN if setup.plain else None,
     )
+    path = present(model)
+    usual = lab.backend.expected(model, path) if path is not None else None
+    if usual is not None and usual.engine.threads == setup.threads:
+        return model
+    return replace(model, threads=setup.threads)

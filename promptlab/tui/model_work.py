@@ -30,6 +30,9 @@ QUIET = 4
 SIZES = (1, 4, 16)
 """Answers at once that are measured."""
 
+DISTURBING = {"play", "batch", "replay"}
+"""What asks models, of all that is under way: a paused batch is not among it."""
+
 _VERBS = {"pull": "pulling", "verify": "verifying", "bench": "measuring"}
 _PHASES = {"wait": "waiting for another pull", "download": "downloading", "unzip": "unpacking", "verify": "checking"}
 
@@ -57,7 +60,7 @@ class ModelWork:
 
     def bench(self, name: str) -> None:
         """Measure how fast a model is, unless others would disturb that."""
-        if {"play", "batch"} & self._app.activity.keys():
+        if DISTURBING & self._app.activity.keys():
             self._warn("Something is running, so nothing can be measured: wait until it has ended, or cancel it.")
             return
         self._begin(Doing("bench", (name,), name, "loading"), partial(_bench, name), self._benched)

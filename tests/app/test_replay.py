@@ -405,11 +405,16 @@ def test_each_model_is_loaded_once_as_it_was_and_let_go(
     engine.released.clear()
     assert {f.verdict for f in again(lab, *made, small)} == {"identical"}
     assert [(m.name, m.context, m.threads, m.mode, m.chat_template) for m in seen] == [
-        ("alpha", 4096, 1, "exact", None),
-        ("beta", 4096, 1, "exact", "plain"),
-        ("alpha", 2048, 1, "exact", None),
+        ("alpha", 4096, None, "exact", None),
+        ("beta", 4096, None, "exact", "plain"),
+        ("alpha", 2048, None, "exact", None),
     ]
     assert engine.released == ["alpha", "beta", "alpha"]
+    # As many threads as are the usual are not asked for by number: that would keep others from using the model too.
+    assert [f.verdict for f in again(lab, kept(lab, made[0], engine=replace(made[0].engine, threads=2)))] == [
+        "incomparable"
+    ]
+    assert seen[-1].threads == 2
 
 
 def test_many_are_asked_at_once_but_not_more_than_that(

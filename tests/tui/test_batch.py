@@ -16,6 +16,7 @@ from promptlab.core.events import Answered
 from promptlab.engine.backend import Question
 from promptlab.engine.fake import FakeEngine
 from promptlab.tui.bindings import of
+from promptlab.tui.model_work import DISTURBING
 from promptlab.tui.screens.batch import BatchScreen
 from promptlab.tui.screens.closer import CloserScreen
 from promptlab.tui.widgets.casepage import CasePage
@@ -149,6 +150,7 @@ def test_pausing_loses_nothing_and_asks_nothing_twice(facts: Path) -> None:
         async with batching(facts, engine) as batch:
             await batch.start()
             await batch.player.until(lambda: len(answered) == 3)
+            assert DISTURBING & batch.player.app.activity.keys()
             await batch.player.press("space")
             assert batch.phase == "pausing"
             engine.gate.set()
@@ -164,6 +166,7 @@ def test_pausing_loses_nothing_and_asks_nothing_twice(facts: Path) -> None:
             assert "paused: space goes on" in batch.player.text()
             await batch.player.press("f2")
             assert f"batch paused {done}/8" in batch.player.text()
+            assert not DISTURBING & batch.player.app.activity.keys()  # models can be measured meanwhile
             await batch.player.press("f3")
             engine.questions.clear()
             await batch.player.press("space")
@@ -172,7 +175,7 @@ def test_pausing_loses_nothing_and_asks_nothing_twice(facts: Path) -> None:
             assert len(engine.questions) == 8 - done
             assert len(matrix.results) == 8
             assert not any(each.cached for each in matrix.results)
-            assert "batch" not in batch.player.app.activity
+            assert not batch.player.app.activity
 
     asyncio.run(go())
 

@@ -19,6 +19,7 @@ from promptlab.app.lab import open_lab
 from promptlab.core.events import Failure, Token
 from promptlab.core.program import Message
 from promptlab.core.record import ModelRef, Record
+from promptlab.engine.backend import Question
 from promptlab.engine.fake import FakeEngine, echo
 from promptlab.files.store import Store
 from promptlab.tui.screens.closer import CloserScreen
@@ -488,6 +489,47 @@ def test_a_replay_can_be_stopped_and_escape_goes_back(library: Path) -> None:
             assert player.top() is here.screen
             await player.press("escape")
             assert player.top() is player.play
+
+    asyncio.run(go())
+
+
+class Slow(FakeEngine):
+    """Answers what nobody waits for, such as a replay, when it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.put_off: list[Question] = []
+
+    def ask(self, question: Question) -> None:
+        if question.interactive:
+            super().ask(question)
+        else:
+            self.put_off.append(question)
+
+    def let_go(self) -> None:
+        for question in self.put_off:
+            super().ask(question)
+
+
+def test_a_run_does_not_wait_for_a_replay(library: Path) -> None:
+    engine = Slow()
+
+    async def go() -> None:
+        async with playing(library, engine, (160, 50)) as player:
+            await run_explain(player, "rain")
+            here = await to_history(player)
+            await player.press("R")
+            await player.until(lambda: engine.put_off, "the replay")
+            await player.press("f2")
+            assert "replaying 1 run" in player.text()
+            old = player.play.cells
+            await player.run()
+            assert player.play.cells is not old
+            assert all(cell.status == "done" for cell in player.play.cells)
+            await player.press("f4")
+            assert "replay" in player.app.activity
+            engine.let_go()
+            await player.until(lambda: "✓ identical" in here.preview, "the verdict")
 
     asyncio.run(go())
 

@@ -171,10 +171,14 @@ def test_a_model_is_measured_unless_something_runs(library: Path) -> None:
 
     async def go() -> None:
         async with shelf(library, engine) as player:
-            player.app.busy("play", "running")
-            await player.press("b")
-            await player.until(lambda: "Something is running, so nothing can be measured" in player.text())
-            player.app.busy("play", "")
+            for what in ("play", "batch", "replay"):
+                player.app.busy(what, "running")
+                await player.press("b")
+                await player.until(lambda: "Something is running, so nothing can be measured" in player.text())
+                assert player.app.models.doing is None
+                player.app.busy(what, "")
+                player.app.clear_notifications()
+                await player.until(lambda: "Something is running" not in player.text())
             await player.press("b")
             await player.until(lambda: "reading a prompt" in details(player))
             await player.press("escape")

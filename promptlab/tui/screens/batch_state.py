@@ -186,12 +186,13 @@ class BatchState(Screen[None]):
         self._busy()
 
     def _busy(self) -> None:
-        words = ""
+        words = paused = ""
         if self.active:
             words = f"batch {self.paced.done:,}/{self.paced.total:,}" if self._counts and self.paced else "batch"
         elif self.phase == "paused" and self.paced:
-            words = f"batch paused {self.paced.done:,}/{self.paced.total:,}"
+            paused = f"batch paused {self.paced.done:,}/{self.paced.total:,}"
         program(self).busy("batch", words)
+        program(self).busy("paused batch", paused)
 
     @property
     def _counts(self) -> bool:

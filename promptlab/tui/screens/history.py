@@ -126,7 +126,7 @@ class HistoryScreen(HistoryState):
             items=self._judged,
             done=lambda _: self._replayed(),
             failed=self._replayed,
-            lane="play",
+            lane="replay",
         )
         self.refresh_bindings()
 
