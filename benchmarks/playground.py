@@ -165,7 +165,8 @@ def measure(asked: argparse.Namespace) -> None:
         size = (asked.width, asked.height)
         seconds = asked.seconds + asked.presses * 2 + 5
         arguments = [__file__, "--play", str(home / "library"), "--seconds", str(seconds)]
-        program = ["-m", "promptlab", "--library", str(home / "library")]
+        program = ["-m", "promptlab"]
+        os.environ["PROMPTLAB_LIBRARY"] = str(home / "library")
         first_paint(program, size, 1)
         painted = first_paint(program, size, asked.rounds)
         print(f"first paint: {statistics.median(painted):.2f} s (of {asked.rounds}: up to {max(painted):.2f} s)")

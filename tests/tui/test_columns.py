@@ -226,6 +226,21 @@ def test_samples_are_pages_of_a_column(library: Path, engine: FakeEngine) -> Non
     _play(library, engine, go, (200, 60))
 
 
+def test_of_many_samples_the_one_that_is_shown_and_the_sum_have_room(library: Path) -> None:
+    engine = FakeEngine(lambda question, prompt: f"{question.seed}")
+
+    async def go(player: Player) -> None:
+        await _run(player, samples=16)
+        column = player.columns[0]
+        column.body.focus()
+        for sample in range(16):
+            assert f"[{column.letters[sample]}]" in player.within(column.strip)
+            assert player.within(column.strip).endswith("all differ")
+            await player.press("right_square_bracket")
+
+    _play(library, engine, go, (120, 40))
+
+
 def test_a_column_with_one_sample_has_no_pages(library: Path, engine: FakeEngine) -> None:
     async def go(player: Player) -> None:
         await _run(player)

@@ -10,10 +10,10 @@ from textual.geometry import NULL_OFFSET, NULL_SPACING, Region, Size
 from textual.layout import Layout, WidgetPlacement
 from textual.reactive import var
 from textual.widget import Widget
-from textual.widgets import Static
 
-from promptlab.tui.describe import status, strip, title, took
+from promptlab.tui.describe import status, title, took
 from promptlab.tui.script import Script, Writer
+from promptlab.tui.widgets.samples import Samples
 from promptlab.tui.widgets.took import Took
 from promptlab.tui.widgets.transcript import Transcript
 
@@ -53,8 +53,8 @@ class Column(Widget):
     DEFAULT_CSS = """
     Column {
         overflow: hidden hidden;
-        & > .strip { padding: 0 1; display: none; text-wrap: nowrap; text-overflow: ellipsis; }
-        &.-samples > .strip { display: block; }
+        & > Samples { display: none; }
+        &.-samples > Samples { display: block; }
     }
     """
 
@@ -74,7 +74,7 @@ class Column(Widget):
         """The name, safe to show."""
         self.body = Transcript()
         self.took = Took()
-        self.strip = Static(classes="strip")
+        self.strip = Samples()
         self._writer = Writer()
         self._script = Script()
         self._drawn: Cell | None = None
@@ -162,4 +162,4 @@ class Column(Widget):
             self.set_class(cell.status == name, f"-{name}")
         self.set_class(len(self.cells) > 1, "-samples")
         if len(self.cells) > 1:
-            self.strip.update(strip(self.cells, self.letters, self.sample), layout=False)
+            self.strip.tell(self.cells, self.letters, self.sample)
