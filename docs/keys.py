@@ -30,6 +30,7 @@ SCREENS: tuple[tuple[Scope, str], ...] = (
     ("turn", "Window: next turn"),
     ("unsaved", "Window: what is not saved"),
     ("sure", "Window: a question"),
+    ("choice", "Window: a choice"),
     ("name", "Window: the name of a file"),
     ("help", "Window: help"),
 )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import takewhile
 
 from promptlab.core.record import Drawn, Step
 
@@ -59,6 +60,12 @@ def choices(drawn: Drawn, pieces: Pieces) -> tuple[Choice, ...]:
     noted = {each.id: each.logprob for each in drawn.top} | {drawn.id: drawn.logprob}
     ranked = sorted(noted.items(), key=lambda each: -each[1])
     return tuple(Choice(id, pieces.text(id), logprob, id == drawn.id) for id, logprob in ranked)
+
+
+def known_part(step: Step, pieces: Pieces) -> Step:
+    """A step as far as it is known what its tokens stand for: of one that goes on, they may not all have been read."""
+    known = tuple(takewhile(lambda each: each.id in pieces.data, step.tokens))
+    return step if len(known) == len(step.tokens) else replace(step, tokens=known)
 
 
 def begun(step: Step, index: int, id: int, pieces: Pieces) -> str:

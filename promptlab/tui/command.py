@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 
 Screenful = Literal["play", "batch", "history", "models", "closer"]
 """The screens."""
-Windowed = Literal["versions", "cases", "keep", "example", "turn", "unsaved", "sure", "name", "help"]
+Windowed = Literal["versions", "cases", "keep", "example", "turn", "unsaved", "sure", "choice", "name", "help"]
 """The windows over a screen."""
 Part = Literal["prompts", "filter", "ticks", "source", "field", "tokens", "alternatives"]
 """Parts of a screen, which have keys of their own while they have the focus."""

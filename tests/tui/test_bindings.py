@@ -340,6 +340,15 @@ async def over_the_history(player: Player, key: str) -> None:
     await player.until(lambda: player.top() is not history)
 
 
+async def another_to_compare(player: Player) -> None:
+    player.play.samples = 2
+    await where_answers_are(player)
+    await player.press("d")
+    closer = player.top()
+    await player.press("o")
+    await player.until(lambda: player.top() is not closer)
+
+
 SITUATIONS: dict[Scope, Callable[[Player], Awaitable[None]]] = {
     "app": where_answers_are,
     "play": where_answers_are,
@@ -362,6 +371,7 @@ SITUATIONS: dict[Scope, Callable[[Player], Awaitable[None]]] = {
     "example": lambda player: over_an_answer(player, "x"),
     "turn": lambda player: over_an_answer(player, "n"),
     "sure": lambda player: over_the_history(player, "d"),
+    "choice": another_to_compare,
     "name": lambda player: over_the_history(player, "x"),
 }
 """How to come to where the commands of a scope hold."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from textual.widgets import OptionList
 
-from promptlab.core.events import Token
+from promptlab.core.events import EngineEvent, Token
 from promptlab.core.subject import of_cell
 from promptlab.core.tokens import Pieces
 from promptlab.engine.backend import Question
@@ -17,13 +19,15 @@ from promptlab.engine.fake import FakeEngine
 from promptlab.files.paths import model_file
 from promptlab.tui.screens.closer import CloserScreen
 from promptlab.tui.screens.closer_turn import TurnScreen
+from promptlab.tui.screens.dialogs import ChoiceScreen
 from promptlab.tui.screens.keep_case import KeepCaseScreen
 from promptlab.tui.widgets.bars import Tab
 from promptlab.tui.widgets.closer_panes import Alternatives, TokensPane
 from promptlab.tui.widgets.field import Area
+from promptlab.tui.widgets.models import ModelList
 from promptlab.tui.widgets.prompts import PromptList
 from promptlab.tui.widgets.tokenmap import Mark, TokenMap
-from tests.tui.kit import Held, Player, playing
+from tests.tui.kit import PATIENCE_S, Held, Player, playing
 from tests.tui.test_hostile import EVIL, SEEN, check, squash
 
 TEXTS = {"alpha": "one two three\n\nfour five\nsix seven", "beta": "one two four\n\nfour five"}
@@ -218,6 +222,7 @@ def test_samples_of_one_model_part_token_by_token(library: Path) -> None:
     async def go() -> None:
         async with playing(library, engine) as player:
             await player.choose("numbers/count")
+            player.play.query_one(ModelList).tick(("alpha",))
             player.play.samples = 3
             await player.press("enter", "3", "ctrl+r")
             await player.until(lambda: player.play.cells)
@@ -230,6 +235,103 @@ def test_samples_of_one_model_part_token_by_token(library: Path) -> None:
             await seen(player, "sample 3", "they are the same, token for token")
             await player.press("a")
             await seen(player, "alpha" if "alpha" in player.text() else "The first ×2")
+
+    asyncio.run(go())
+
+
+def test_the_difference_is_to_another_column_first_and_then_to_any_answer(library: Path) -> None:
+    async def go() -> None:
+        async with playing(library, FakeEngine(answer)) as player:
+            await player.choose("numbers/count")
+            player.play.samples = 3
+            await player.press("enter", "3")
+            await player.run()
+            player.columns[0].body.focus()
+            await player.press("right_square_bracket", "d")
+            await seen(player, "2 with 5, of 6 answers", "beta")  # the same sample of the other column
+            await player.press("d")
+            await seen(player, "2 with 6, of 6 answers")
+            await player.press("o")
+            listed = player.top().query_one(OptionList)
+            assert isinstance(player.top(), ChoiceScreen)
+            assert listed.highlighted == 5
+            await seen(player, "Compare   2  The first · numbers/count · sample 2 with", "4  beta")
+            await player.press("home", "down", "enter")  # over the answer itself, which cannot be chosen
+            await seen(player, "2 with 3, of 6 answers")
+            await player.press("o", "escape")
+            assert closer(player).other == 2
+            await player.press("full_stop")
+            await seen(player, "3 with 6, of 6 answers")
+            await player.press("t", "o")
+            assert closer(player)  # only where there is a difference
+
+    asyncio.run(go())
+
+
+def test_an_answer_that_is_being_written_is_followed(library: Path) -> None:
+    words = [f"w{n}" for n in range(60)]
+    gates = {10: threading.Event(), 30: threading.Event()}
+
+    class Stepwise(FakeEngine):
+        """Stops after so many tokens, until it is let go on."""
+
+        def next_event(self, timeout: float) -> EngineEvent | None:
+            event = super().next_event(timeout)
+            if isinstance(event, Token) and (gate := gates.get(int(event.text.strip(" w") or -1))):
+                gate.wait(PATIENCE_S)
+            return event
+
+    engine = Stepwise(lambda question, prompt: " ".join(words))
+
+    async def go() -> None:
+        async with playing(library, engine) as player:
+            await player.choose("numbers/count")
+            player.play.query_one(ModelList).tick(("alpha",))
+            await player.press("enter", "3", "ctrl+r")
+            await player.until(lambda: player.play.cells and player.play.cells[0].text.endswith("w9"))
+            player.columns[0].body.focus()
+            await player.press("t")
+            screen, cells = closer(player), player.play.cells
+            assert cells[0].record is None
+            # The model is asked what tokens stand for beside the run, so this waits for it, too.
+            gates[10].set()
+            await seen(player, "token 1 of 30", "w29")
+            tokens = screen.query_one(TokenMap)
+            await player.press(*["right"] * 4, "enter")
+            await seen(player, "token 5 of 30", "“ w4”")
+            beside = screen.query_one(Alternatives)
+            await player.press("down")
+            marked = beside.highlighted
+            gates[30].set()
+            await seen(player, "token 5 of 60", "60 tokens", "w59")
+            assert tokens.cursor == 4
+            assert beside.has_focus
+            assert beside.highlighted == marked
+            assert screen.subject.record is not None  # it has ended, so one can go on from it
+            await player.press("enter")
+            await player.until(lambda: player.top() is player.play and len(player.play.cells) == 2, "the branch")
+            await player.ended()
+
+    asyncio.run(go())
+
+
+@pytest.mark.parametrize(("key", "words"), [("d", "w59"), ("w", "wrote 60"), ("a", "All 2 answers say the same")])
+def test_every_view_comes_to_show_the_whole_answer(library: Path, key: str, words: str) -> None:
+    held = Held(
+        lambda question, prompt: " ".join(f"w{n}" for n in range(60)),
+        lambda e: isinstance(e, Token) and e.text == " w9",
+    )
+
+    async def go() -> None:
+        async with playing(library, held) as player:
+            await player.choose("numbers/count")
+            await player.press("enter", "3", "ctrl+r")
+            await player.until(lambda: player.play.cells and player.play.cells[0].text.endswith("w8"))
+            player.columns[0].body.focus()
+            await player.press(key)
+            assert words not in player.text()
+            held.gate.set()
+            await seen(player, words)
 
     asyncio.run(go())
 
@@ -385,6 +487,15 @@ def test_tokens_of_every_shape_are_laid_out_and_surprise_is_told_without_colours
             assert "⇥" in text
             await player.press("end")
             assert tokens.cursor == 6
+            many = [Mark(long, 0, False)] * 60
+            tokens.show(many)
+            await player.pilot.pause()
+            tokens.scroll_to(y=9, animate=False, immediate=True)
+            tokens.show([*many, *many], grown=True)
+            await player.pilot.pause()
+            assert (tokens.cursor, round(tokens.scroll_y)) == (0, 9)
+            tokens.show(many)
+            assert round(tokens.scroll_y) == 0
             styles = [tokens.get_visual_style(f"tokenmap--level-{level}") for level in range(4)]
             assert len({(style.bold, style.underline) for style in styles}) == 4
 

@@ -94,6 +94,8 @@ ANSWERS: list[Step] = [
     (ESCAPE, ("Inputs of evil",)),
     (b"t", ("token 1 of", shown("SAID"))),
     (b"d", ("First token that differs", shown("SAID"))),
+    (b"o", ("enter chooses", shown("FIRST"))),
+    (ESCAPE, ("First token that differs",)),
     (b"w", ("Exact text", shown("GIVEN"), shown("SOURCE"))),
     (b"a", ("different things", shown("SAID"))),
     (ESCAPE, ("Inputs of evil",)),

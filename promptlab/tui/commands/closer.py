@@ -23,6 +23,7 @@ COMMANDS: tuple[Command, ...] = (
         "Difference",
         "Compare with another answer; once more, with the next one.",
     ),
+    _answer("closer.choose", "o", "choose", "Other", "Choose from a list which answer the difference is to."),
     _view("closer.saw", "w", "view('saw')", "Seen", "Show all that the model was given.", title="What it saw"),
     _view("closer.agreement", "a", "view('agreement')", "Agreement", "Show which answers say the same."),
     _answer("closer.answer.previous", "comma", "answer(-1)", "Answer before", "Look at the answer before this one."),

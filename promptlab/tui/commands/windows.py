@@ -13,6 +13,7 @@ _example = partial(Command, scope="example", topic="Keep as an example")
 _turn = partial(Command, scope="turn", topic="Next turn")
 _unsaved = partial(Command, scope="unsaved", topic="What is not saved")
 _sure = partial(Command, scope="sure", topic="A question")
+_choice = partial(Command, scope="choice", topic="A choice")
 _name = partial(Command, scope="name", topic="The name of a file")
 _help = partial(Command, scope="help", topic="Help")
 
@@ -40,6 +41,7 @@ COMMANDS: tuple[Command, ...] = (
     _unsaved("unsaved.stay", "escape", "dismiss(None)", "Stay", "Go back to what was typed."),
     _sure("sure.yes", "y", "dismiss(True)", "Yes", "Do it."),
     _sure("sure.no", "n,escape,q", "dismiss(False)", "No", "Leave everything as it is."),
+    _choice("choice.close", "escape,q", "dismiss(None)", "Close", "Close the window, and leave it as it is."),
     _name("name.cancel", "escape", "dismiss('')", "Cancel", "Close the window, and write nothing."),
     _help("help.close", "escape,q,enter", "dismiss(None)", "Close", "Close the help."),
 )

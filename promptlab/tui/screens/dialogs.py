@@ -1,12 +1,15 @@
-"""Small questions over a screen: whether to do something that cannot be taken back, and what a file is to be called."""
+"""Small questions over a screen: whether to do what cannot be taken back, which of some things, what to call a file."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
-from textual.widgets import Input, Static
+from textual.widgets import Input, OptionList, Static
+from textual.widgets.option_list import Option
 
 from promptlab.tui import show
 from promptlab.tui.bindings import bindings
@@ -43,6 +46,48 @@ class SureScreen(Window[bool]):
             yield Static(
                 show.join([Content.assemble((k, show.ACCENT), f" {what}") for k, what in keys], "   "), classes="keys"
             )
+
+
+class ChoiceScreen(Window[int | None]):
+    """Lists things; gives the place of the one that was chosen."""
+
+    DEFAULT_CSS = f"""
+    ChoiceScreen {{
+        {_LOOK}
+        & OptionList {{
+            height: auto; max-height: 20; padding: 0; background: transparent;
+            text-wrap: nowrap; text-overflow: ellipsis;
+            &, &:focus {{ border: none; background-tint: $foreground 0%; }}
+        }}
+    }}
+    """
+    BINDINGS = bindings("choice")
+    scope = "choice"
+
+    def __init__(self, title: Content, names: Sequence[Content], marked: int, *, without: int | None = None) -> None:
+        """`marked` is where it begins; the one at `without` cannot be chosen."""
+        super().__init__()
+        self._title_text = title
+        self._options = [Option(name, disabled=number == without) for number, name in enumerate(names)]
+        self._marked = marked
+
+    def compose(self) -> ComposeResult:
+        """What it is for, the things, and the keys."""
+        with Vertical():
+            yield Static(self._title_text)
+            yield OptionList(*self._options)
+            yield Static(Content(f"enter chooses · {key_of(self, 'choice.close')} leaves it as it is"), classes="keys")
+
+    def on_mount(self) -> None:
+        """Begin at what holds now."""
+        listed = self.query_one(OptionList)
+        listed.highlighted = self._marked
+        listed.focus()
+
+    @on(OptionList.OptionSelected)
+    def _selected(self, event: OptionList.OptionSelected) -> None:
+        event.stop()
+        self.dismiss(event.option_index)
 
 
 class NameScreen(Window[str]):

@@ -90,15 +90,18 @@ class TokensPane(Vertical):
         self.add_class("-waiting")
         self.query_one(".notice", Static).update(notice)
 
-    def show(self, step: Step, pieces: Pieces) -> None:
-        """Show the tokens of an answer."""
+    def show(self, step: Step, pieces: Pieces, *, grown: bool = False) -> None:
+        """Show the tokens of an answer: another one, or one that has `grown`. Then all stays where it is."""
         if step is self._step and pieces is self._pieces:
             return
+        grown = grown and self._step is not None
         self._step, self._pieces = step, pieces
         self.remove_class("-waiting")
-        tokens = self.query_one(TokenMap)
-        tokens.show(closely.marks(step, pieces))
-        self._look(0)
+        self.query_one(TokenMap).show(closely.marks(step, pieces), grown=grown)
+        if grown:
+            self._tell_about()
+        else:
+            self._look(0)
 
     def enter(self) -> None:
         """Put the focus on the tokens."""
@@ -116,7 +119,7 @@ class TokensPane(Vertical):
         self._token = token
         drawn = self._step.tokens[token]
         self._choices = choices(drawn, self._pieces)
-        self.query_one(".about", Static).update(closely.about_token(self._step, token, self._pieces))
+        self._tell_about()
         listed = self.query_one(Alternatives)
         listed.clear_options()
         control = self._pieces.control
@@ -124,6 +127,11 @@ class TokensPane(Vertical):
         listed.highlighted = next((n for n, each in enumerate(self._choices) if not each.drawn), 0)
         few = self.query_one(".few", Static)
         few.update(Content(FEW if closely.few_noted(self._step, token) else HINT))
+
+    def _tell_about(self) -> None:
+        assert self._step is not None
+        assert self._pieces is not None
+        self.query_one(".about", Static).update(closely.about_token(self._step, self._token, self._pieces))
 
     @on(TokenMap.Entered)
     def _entered(self, event: TokenMap.Entered) -> None:

@@ -101,11 +101,14 @@ class TokenMap(ScrollView, can_focus=True, inherit_bindings=False):
         """And on which it ends."""
         self._width = 0
 
-    def show(self, marks: Sequence[Mark], cursor: int = 0) -> None:
-        """Show other tokens."""
+    def show(self, marks: Sequence[Mark], *, grown: bool = False) -> None:
+        """Show other tokens, from the first one; or more of the same, where they are."""
         self._marks = tuple(marks[:MAX_TOKENS])
-        self.set_reactive(TokenMap.cursor, max(min(cursor, len(self._marks) - 1), 0))
+        if not grown:
+            self.set_reactive(TokenMap.cursor, 0)
         self._lay_out()
+        if not grown:
+            self._see()
 
     def validate_cursor(self, cursor: int) -> int:
         """Stay within."""
@@ -145,7 +148,6 @@ class TokenMap(ScrollView, can_focus=True, inherit_bindings=False):
             self._lasts.append(last)
         self._rows = rows
         self.virtual_size = Size(self._width, len(rows))
-        self._see()
         self.refresh()
 
     def _see(self) -> None:
@@ -157,6 +159,7 @@ class TokenMap(ScrollView, can_focus=True, inherit_bindings=False):
         """Another width is another layout."""
         if self.scrollable_content_region.width != self._width:
             self._lay_out()
+            self._see()
 
     def render_line(self, y: int) -> Strip:
         """Draw a line."""
