@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -16,9 +17,10 @@ from promptlab.engine.fake import FakeEngine
 from promptlab.files.models import read_models
 from promptlab.files.paths import model_file
 from promptlab.tui.bindings import of
+from promptlab.tui.colours import Kind, Span, State, scan
 from promptlab.tui.screens.help import HelpScreen
 from promptlab.tui.screens.models import ModelsScreen
-from promptlab.tui.widgets.model_details import ModelDetails
+from promptlab.tui.widgets.model_details import FOLDED_CHARACTERS, STYLES, ModelDetails, coloured
 from promptlab.tui.widgets.model_table import ModelTable, headings
 from tests.conftest import sha256
 from tests.files.ggufkit import STRING, U32, gguf, typed
@@ -264,3 +266,46 @@ def test_a_narrow_table_has_fewer_columns() -> None:
     assert [each.name for each in headings(76)] == ["MODEL", "STATE", "SIZE", "LICENSE", "DEFAULT"]
     assert [each.name for each in headings(150)][-2:] == ["TAGS", "TITLE"]
     assert [each.name for each in headings(1)] == ["MODEL"]
+
+
+def test_a_strangers_template_is_coloured_without_a_parser_that_it_can_stop(
+    library: Path, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pygments takes time with the square of comments that never end."""
+    looked: list[int] = []
+
+    def counted(line: str, state: State) -> tuple[list[Span], State]:
+        looked.append(len(line))
+        return scan(line, state)
+
+    def never(*args: object, **more: object) -> NoReturn:
+        raise AssertionError("Pygments was asked")
+
+    monkeypatch.setattr("pygments.lexer.RegexLexer.get_tokens_unprocessed", never)
+    monkeypatch.setattr("promptlab.tui.widgets.model_details.scan", counted)
+    give_alpha(library, real("{#" * 20_000))
+
+    async def go() -> None:
+        async with shelf(library, engine) as player:
+            assert "shows all of it" in details(player)
+            assert sum(looked) == FOLDED_CHARACTERS
+            await player.press("t")
+            assert "shows all of it" not in details(player)
+            assert sum(looked) == FOLDED_CHARACTERS + 40_000
+
+    asyncio.run(go())
+
+
+def test_the_parts_of_a_template_have_the_colours_of_a_prompts_source() -> None:
+    template = coloured("{# on\nand on #}{% if a == 'b' %}")
+    parts = [(template.plain[span.start : span.end], span.style) for span in template.spans]
+    expected: list[tuple[str, Kind]] = [
+        ("{# on", "comment"),
+        ("and on #}", "comment"),
+        ("{%", "mark"),
+        ("if", "word"),
+        ("a", "name"),
+        ("'b'", "string"),
+        ("%}", "mark"),
+    ]
+    assert parts == [(text, STYLES[kind]) for text, kind in expected]

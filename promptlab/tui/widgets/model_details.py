@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
-from textual.content import Content
+from textual.content import Content, Span
 from textual.reactive import var
 from textual.widgets import Static
 
+from promptlab.core.text import sanitize
 from promptlab.tui import show
+from promptlab.tui.colours import Kind, State, scan
 from promptlab.tui.describe_models import progress, reason, state
 from promptlab.tui.model_news import ModelNews
 from promptlab.tui.program import key_of
@@ -23,10 +25,22 @@ if TYPE_CHECKING:
 
 FOLDED = 12
 """Lines of a chat template that are shown until somebody wants all of it."""
+FOLDED_CHARACTERS = 2_000
+"""And so many characters: many templates are one long line, and all that is shown is drawn anew for each piece of news."""
 MAX_SHOWN = 40_000
 """Characters of a chat template that are shown at all, and of any other value a hundredth of it."""
 LABEL = 13
 """Cells of a label, the gap included."""
+STYLES: dict[Kind, str] = {
+    "mark": show.ACCENT,
+    "key": "$text-primary",
+    "string": show.GOOD,
+    "number": show.GOOD,
+    "word": f"bold {show.ACCENT}",
+    "comment": "italic $secondary",
+    "name": "bold",
+}
+"""Of the parts of a chat template, as in the source of a prompt."""
 
 Fact = tuple[str, str | Content]
 
@@ -108,26 +122,36 @@ class ModelDetails(VerticalScroll):
         template = details.header.chat_template if details.header else ""
         if not template:
             return Content("")
-        if self._template[0] != template:
-            self._template = (template, coloured(template))
-        lines = self._template[1].split("\n")
-        folded = not self.whole and len(lines) > FOLDED
+        begins = template if self.whole else beginning(template)
+        if self._template[0] != begins:
+            self._template = (begins, coloured(begins))
         unused = " (not used: the entry says plain)" if details.entry.chat_template else ""
-        shown = lines[:FOLDED] if folded else lines
-        more = f"{key_of(self, 'models.template')} shows all {len(lines):,} lines"
-        rest = [Content.styled(more, show.ACCENT)] if folded else []
-        return show.lines([_heading(f"Chat template{unused}"), *shown, *rest])
+        lines = template.count("\n") + 1
+        more = f"{key_of(self, 'models.template')} shows all {f'{lines:,} lines' if lines > 1 else 'of it'}"
+        rest = [Content.styled(more, show.ACCENT)] if len(begins) < len(template) else []
+        return show.lines([_heading(f"Chat template{unused}"), self._template[1], *rest])
+
+
+def beginning(template: str) -> str:
+    """As much of a chat template as is shown until somebody wants all of it."""
+    return "\n".join(template[:FOLDED_CHARACTERS].split("\n")[:FOLDED])
 
 
 def coloured(template: str) -> Content:
-    """A chat template with syntax colours, as far as it is shown."""
-    from textual.highlight import highlight  # here because it is slow to import
-
-    from promptlab.core.text import sanitize
-
+    """A chat template with syntax colours, as far as it is shown. A stranger wrote it: this takes time in proportion to
+    its length, which Pygments does not.
+    """
     cut = template[:MAX_SHOWN]
+    state: State = "text"
+    spans: list[Span] = []
+    at = 0
+    text = sanitize(cut)
+    for line in text.split("\n"):
+        found, state = scan(line, state)
+        spans += [Span(at + start, at + end, STYLES[kind]) for start, end, kind in found]
+        at += len(line) + 1
     more = f"\n… {len(template) - len(cut):,} characters more" if len(template) > len(cut) else ""
-    return highlight(sanitize(cut), language="jinja") + Content.styled(more, show.DIM)
+    return Content(text, spans) + Content.styled(more, show.DIM)
 
 
 def _title(entry: Entry) -> Content:
