@@ -402,6 +402,40 @@ def test_versions_chosen_in_play_are_those_of_the_batch(facts: Path, engine: Fak
     asyncio.run(go())
 
 
+def test_versions_that_are_folded_away_stay_ticked(facts: Path, engine: FakeEngine, git_settings: None) -> None:
+    gitkit.run(facts, "init", "-q", "-b", "main")
+    for subject in ("First", "Second"):
+        with (facts / "prompts" / "explain.jinja").open("a") as file:
+            file.write(f"{subject}.\n")
+        gitkit.run(facts, "add", ".")
+        gitkit.run(facts, "commit", "-q", "-m", subject)
+
+    async def go() -> None:
+        async with batching(facts, engine) as batch:
+            batch.tick("facts")
+            prompts = batch.setup.prompts
+            prompts.focus()
+            await batch.player.press("v")
+            await batch.player.until(lambda: "Second" in batch.player.text())
+            await batch.player.press("down", "space", "v")
+            assert "Second" not in batch.player.text()
+            assert "explain  1 version ticked" in batch.player.text()
+            assert prompts.ticked == ("explain", "explain@2")
+            assert prompts.marked is not None
+            assert prompts.marked.key == "explain"  # the one that the marked line was below
+            await batch.player.press("space")
+            assert "1 version ticked" in batch.player.text()
+            await batch.player.press("ctrl+r")
+            await batch.ended()
+            assert batch.screen.matrix is not None
+            assert [c.prompt for c in batch.screen.matrix.columns] == ["explain@2", "explain@2"]
+            await batch.player.press("n", "v")
+            await batch.player.until(lambda: "[x] explain@2" in batch.player.text())
+            assert list(prompts.ticked) == ["explain@2"]
+
+    asyncio.run(go())
+
+
 def test_every_command_is_bound(facts: Path, engine: FakeEngine) -> None:
     async def go() -> None:
         async with batching(facts, engine, (120, 80)) as batch:

@@ -89,6 +89,7 @@ class BatchScreen(BatchAnswers):
         if not versions:
             self.notify(sanitize(f"{prompt} has no version in git yet."), severity="warning", markup=False)
         setup = self.query_one(Setup)
+        setup.folded -= {prompt}
         setup.versions = {**setup.versions, prompt: versions}
 
     def watch_phase(self) -> None:
@@ -175,8 +176,8 @@ class BatchScreen(BatchAnswers):
         if marked is None:
             return
         name = marked.below or marked.key
-        if setup.versions.get(name):
-            setup.versions = {**setup.versions, name: ()}
+        if setup.versions.get(name) and name not in setup.folded:
+            setup.folded |= {name}
         else:
             self.desk.do(partial(_versions, name), done=partial(self._logged, name), key="batch.versions")
 

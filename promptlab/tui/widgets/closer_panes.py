@@ -17,6 +17,7 @@ from textual.widgets.option_list import Option
 from promptlab.core.tokens import Choice, Pieces, choices
 from promptlab.tui import closely, show
 from promptlab.tui.bindings import bindings
+from promptlab.tui.widgets.listed import Listed, place
 from promptlab.tui.widgets.tokenmap import TokenMap
 from promptlab.tui.widgets.transcript import Paragraph, Transcript
 
@@ -28,7 +29,7 @@ FEW = "Only the most likely token was noted when this was answered; asked again 
 HINT = "enter twice: go on from the marked one"
 
 
-class Alternatives(OptionList):
+class Alternatives(Listed):
     """What could have been said in the place of a token."""
 
     BINDINGS = bindings("alternatives")
@@ -146,7 +147,8 @@ class TokensPane(Vertical):
     @on(OptionList.OptionSelected)
     def _selected(self, event: OptionList.OptionSelected) -> None:
         event.stop()
-        self.post_message(self.Branch(self._token, self._choices[event.option_index].id))
+        if (at := place(event)) is not None:
+            self.post_message(self.Branch(self._token, self._choices[at].id))
 
 
 class DifferencePane(Vertical):

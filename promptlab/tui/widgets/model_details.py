@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 FOLDED = 12
 """Lines of a chat template that are shown until somebody wants all of it."""
 FOLDED_CHARACTERS = 2_000
-"""And so many characters: many templates are one long line, and all that is shown is drawn anew for each piece of news."""
+"""And so many characters: many templates are one long line, and what is shown is drawn again with every news."""
 MAX_SHOWN = 40_000
 """Characters of a chat template that are shown at all, and of any other value a hundredth of it."""
 LABEL = 13

@@ -17,12 +17,13 @@ from promptlab.tui.bindings import bindings
 from promptlab.tui.describe_models import memory, reason, state, these
 from promptlab.tui.model_news import ModelNews
 from promptlab.tui.program import key_of
+from promptlab.tui.widgets.listed import Listed, place
 
 if TYPE_CHECKING:
     from promptlab.app.models import Entry
 
 
-class ModelList(OptionList):
+class ModelList(Listed):
     """Each model with its state, and a box to tick where it is on disk; in the border, what memory there is."""
 
     BINDINGS = bindings("ticks")
@@ -112,7 +113,10 @@ class ModelList(OptionList):
     @on(OptionList.OptionSelected)
     def _selected(self, event: OptionList.OptionSelected) -> None:
         event.stop()
-        row = self.rows[event.option_index]
+        at = place(event)
+        if at is None:
+            return
+        row = self.rows[at]
         if not row.askable:
             self.post_message(self.Absent(row))
             return

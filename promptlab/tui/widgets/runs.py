@@ -12,6 +12,7 @@ from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from promptlab.tui import show
+from promptlab.tui.widgets.listed import Listed, place
 
 if TYPE_CHECKING:
     from promptlab.core.search import Hit
@@ -20,7 +21,7 @@ AHEAD = 25
 """Runs below the marked one, or the last visible one, when more are asked for."""
 
 
-class RunList(OptionList):
+class RunList(Listed):
     """Two lines for each run: what it was, and how it begins or where the words were found."""
 
     DEFAULT_CSS = """
@@ -66,9 +67,10 @@ class RunList(OptionList):
 
     def watch_ticked(self, old: frozenset[str], ticked: frozenset[str]) -> None:
         """Draw the boxes."""
+        changed = old ^ ticked
         for number, hit in enumerate(self.hits):
-            if hit.id in old ^ ticked:
-                self.replace_option_prompt_at_index(number, row(hit, hit.id in ticked))
+            if hit.id in changed:
+                self.relabel(number, row(hit, hit.id in ticked))
 
     def to_first(self) -> None:
         """Mark the first one."""
@@ -83,9 +85,9 @@ class RunList(OptionList):
     @on(OptionList.OptionHighlighted)
     def _highlighted(self, event: OptionList.OptionHighlighted) -> None:
         event.stop()
-        if event.option_index < len(self.hits):
-            self.post_message(self.Marked(self.hits[event.option_index]))
-            self._look_ahead(event.option_index)
+        if (at := place(event)) is not None:
+            self.post_message(self.Marked(self.hits[at]))
+            self._look_ahead(at)
 
     @on(OptionList.OptionSelected)
     def _selected(self, event: OptionList.OptionSelected) -> None:

@@ -76,9 +76,11 @@ class Setup(VerticalScroll):
     files: var[tuple[CaseRow, ...]] = var((), init=False)
     """The case files in seeds/."""
     versions: var[dict[str, tuple[Logged, ...]]] = var(dict[str, "tuple[Logged, ...]"], init=False)
-    """The versions that are listed, by the name of the prompt."""
+    """The versions that are known, by the name of the prompt."""
     labels: var[dict[str, tuple[str, ...]]] = var(dict[str, tuple[str, ...]], init=False)
     """Versions that were chosen elsewhere, by the name of the prompt: they are listed, too."""
+    folded: var[frozenset[str]] = var(frozenset(), init=False)
+    """The prompts whose versions are known, and not listed now."""
     reasons: var[tuple[str, ...]] = var((), init=False)
     """Why it could not begin."""
 
@@ -182,6 +184,10 @@ class Setup(VerticalScroll):
         """List those, too."""
         self._list_prompts()
 
+    def watch_folded(self) -> None:
+        """List the versions of a prompt, or hide them."""
+        self._list_prompts()
+
     def watch_files(self, files: tuple[CaseRow, ...]) -> None:
         """List other case files."""
         names = [row.name for row in files]  # where two files have one name, only the whole of it says which
@@ -197,13 +203,15 @@ class Setup(VerticalScroll):
     def _list_prompts(self) -> None:
         rows: list[Tick] = []
         for each in self.survey.prompts if self.survey else ():
-            rows.append(Tick(each.name, each.description, each.problem))
             logged = {
                 f"{each.name}@{version.number}": f"{version.date[:10]}  {version.subject}"
                 for version in self.versions.get(each.name, ())[:MAX_VERSIONS]
             }
             others = {label: "" for label in self.labels.get(each.name, ()) if label not in (each.name, *logged)}
-            rows += [Tick(label, about, below=each.name) for label, about in {**logged, **others}.items()]
+            versions = [Tick(label, about, below=each.name) for label, about in {**logged, **others}.items()]
+            shut = each.name in self.folded
+            keys = tuple(version.key for version in versions) if shut else ()
+            rows += [Tick(each.name, each.description, each.problem, folded=keys), *([] if shut else versions)]
         self.prompts.rows = tuple(rows)
 
 

@@ -22,6 +22,7 @@ from promptlab.tui import show
 from promptlab.tui.bindings import bindings
 from promptlab.tui.program import key_of
 from promptlab.tui.state import PromptRow
+from promptlab.tui.widgets.listed import Listed, place
 from promptlab.tui.widgets.sourcetext import SourceText
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ class SourcePane(Vertical):
         """What there is to know first, the text, and the findings."""
         yield Static(classes="notice")
         yield self.body
-        yield OptionList()
+        yield Listed()
 
     @property
     def parts(self) -> list[Widget]:
@@ -276,8 +277,9 @@ class SourcePane(Vertical):
     def _go_to(self, event: OptionList.OptionSelected) -> None:
         """Go where the finding is."""
         event.stop()
-        finding = self.findings[event.option_index]
-        if self._base is not None and finding.file == self._base.file and finding.line:
+        at = place(event)
+        finding = None if at is None else self.findings[at]
+        if finding is not None and self._base is not None and finding.file == self._base.file and finding.line:
             self.body.move_cursor((finding.line - 1, max(finding.column - 1, 0)), center=True)
         self.body.focus()
 

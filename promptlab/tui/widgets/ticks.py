@@ -14,6 +14,7 @@ from textual.widgets.option_list import Option
 
 from promptlab.tui import show
 from promptlab.tui.bindings import bindings
+from promptlab.tui.widgets.listed import Listed, place
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +28,11 @@ class Tick:
     """Why it cannot be ticked."""
     below: str = ""
     """The key of the one that it is a kind of, below which it stands."""
+    folded: tuple[str, ...] = ()
+    """The keys of its own kinds, where they are not listed. What was ticked of them stays so."""
 
 
-class TickList(OptionList):
+class TickList(Listed):
     """Boxes to tick, with space or enter."""
 
     DEFAULT_CSS = """
@@ -56,7 +59,7 @@ class TickList(OptionList):
     @property
     def ticked(self) -> tuple[str, ...]:
         """What is ticked, in the order of the list."""
-        return tuple(row.key for row in self.rows if self._is_ticked(row))
+        return tuple(key for row in self.rows for key in self._ticks(row))
 
     @property
     def wanted(self) -> tuple[str, ...]:
@@ -71,15 +74,18 @@ class TickList(OptionList):
     def tick(self, keys: Iterable[str]) -> None:
         """Tick these, and no others; the first of them is marked."""
         self._ticked = dict.fromkeys(keys)
-        self._draw()
+        self._draw(self.highlighted)
         self.highlighted = next((n for n, row in enumerate(self.rows) if self._is_ticked(row)), self.highlighted)
 
-    def watch_rows(self) -> None:
-        """List other things; what is ticked stays so."""
-        self._draw()
-
-    def _draw(self) -> None:
+    def watch_rows(self, old: tuple[Tick, ...], rows: tuple[Tick, ...]) -> None:
+        """List other things; what is ticked stays so, and the mark on its line, or the one that it was below."""
         at = self.highlighted
+        marked = old[at] if at is not None and at < len(old) else None
+        places = {row.key: n for n, row in enumerate(rows)}
+        found = (places.get(key) for key in ((marked.key, marked.below) if marked else ()))
+        self._draw(next((place for place in found if place is not None), at))
+
+    def _draw(self, at: int | None) -> None:
         self.clear_options()
         self.add_options([Option(self._label(row)) for row in self.rows])
         if not self.rows:
@@ -94,7 +100,10 @@ class TickList(OptionList):
     @on(OptionList.OptionSelected)
     def _selected(self, event: OptionList.OptionSelected) -> None:
         event.stop()
-        row = self.rows[event.option_index]
+        at = place(event)
+        if at is None or not self.rows:
+            return
+        row = self.rows[at]
         if row.problem:
             self.post_message(self.Refused(row))
             return
@@ -102,8 +111,12 @@ class TickList(OptionList):
             del self._ticked[row.key]
         else:
             self._ticked[row.key] = None
-        self.replace_option_prompt_at_index(event.option_index, self._label(row))
+        self.relabel(at, self._label(row))
         self._tell()
+
+    def _ticks(self, row: Tick) -> list[str]:
+        """What is ticked of a line: it, and of its kinds those that are folded away."""
+        return [*([row.key] if self._is_ticked(row) else []), *(key for key in row.folded if key in self._ticked)]
 
     def _is_ticked(self, row: Tick) -> bool:
         return not row.problem and row.key in self._ticked
@@ -113,4 +126,7 @@ class TickList(OptionList):
         box = Content.styled("[x] ", f"bold {show.ACCENT}") if ticked else Content(" ·  " if row.problem else "[ ] ")
         name = show.line(row.key, show.DIM if row.problem else "bold" if ticked else "")
         indent = Content("  " if row.below else "")
-        return Content.assemble(indent, box, name, "  ", show.line(row.problem or row.about, show.DIM))
+        folded = sum(key in self._ticked for key in row.folded)
+        below = f"  {folded} version{'' if folded == 1 else 's'} ticked" if folded else ""
+        about = show.line(row.problem or row.about, show.DIM)
+        return Content.assemble(indent, box, name, (below, show.ACCENT), "  ", about)
