@@ -641,6 +641,7 @@ EVIL_RECORD = replace(poisoned(Record), schema=1)
 TWO_STEPS = replace(
     EVIL_RECORD,
     id=f"{EVIL} 2",
+    run=f"{EVIL} 2",
     error=None,
     output={EVIL: EVIL},
     engine=replace(EVIL_RECORD.engine, server=None),
