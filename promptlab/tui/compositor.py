@@ -81,12 +81,12 @@ class FrugalCompositor(Compositor):
         for y, start, end in spans:
             missing.setdefault(y, []).append((start, end))
         found: Pieces = {y: [] for y in missing}
-        asked = {y: tuple(line) for y, line in missing.items()}
+        edges = {y: ({start for start, _ in line}, {end for _, end in line}) for y, line in missing.items()}
         before: list[Region] = []
         for widget, (region, clip) in self.visible_widgets.items():  # from the front to the back
             seen = region.intersection(clip)
             left, right = seen.column_span
-            lines = [y for y in missing if seen.y <= y < seen.bottom and _touches(missing[y], left, right)]
+            lines = [y for y in seen.line_range if y in missing and _touches(missing[y], left, right)]
             if not lines or not widget.is_attached:  # one that is being removed is as good as gone
                 continue
             top = lines[0]
@@ -94,12 +94,13 @@ class FrugalCompositor(Compositor):
             strips = _lines(widget, part)
             for y in lines:
                 places, missing[y] = _share(missing[y], left, right)
+                starts, ends = edges[y]
+                strip = strips[y - top]
                 for start, end in places:
-                    strip = strips[y - top]
                     # What was drawn over half of a wide character took the other half as well.
-                    if any(start == edge for edge, _ in asked[y]) and _splits(strip, start - left):
+                    if start in starts and _splits(strip, start - left):
                         start -= not _covered(before, start - 1, y)
-                    if any(end == edge for _, edge in asked[y]) and _splits(strip, end - left):
+                    if end in ends and _splits(strip, end - left):
                         end += not _covered(before, end, y)
                     whole = (start, end) == (left, right)
                     found[y].append((start, strip if whole else strip.crop(start - left, end - left)))
@@ -172,13 +173,16 @@ def _column(piece: tuple[int, Strip]) -> int:
 
 
 def _touches(spans: Iterable[tuple[int, int]], left: int, right: int) -> bool:
-    return any(start < right and left < end for start, end in spans)
+    for start, end in spans:  # noqa: SIM110  # a generator for each line of each widget takes as long as all else here
+        if start < right and left < end:
+            return True
+    return False
 
 
-def _share(
-    spans: Sequence[tuple[int, int]], left: int, right: int
-) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+def _share(spans: list[tuple[int, int]], left: int, right: int) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
     """What of spans lies within two columns, and what does not."""
+    if len(spans) == 1 and left <= spans[0][0] and spans[0][1] <= right:
+        return spans, []
     within, beside = [], []
     for start, end in spans:
         first, last = max(start, left), min(end, right)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rich.segment import Segment
 from textual.content import Content
+from textual.geometry import Region
+from textual.strip import Strip
 from textual.widget import Widget
 
 from promptlab.tui import show
@@ -22,13 +25,18 @@ class Took(Widget):
     Took { color: $text-muted; }
     """
 
+    ALLOW_SELECT = False
+
     def __init__(self) -> None:
         super().__init__()
-        self.auto_links = False
         self.low = False
         """Whether there is room for one line only."""
         self._pieces: tuple[Content, ...] = ()
         self._said = ""
+        self._flowed: tuple[int, list[Content]] = (-1, [])
+        """The lines, and for how many cells."""
+        self._drawn: tuple[object, list[Strip]] = (None, [])
+        """What was drawn, and for what."""
 
     def tell(self, pieces: Sequence[Content]) -> None:
         """Say something else. Only where that takes more lines, or fewer, is the screen laid out again."""
@@ -36,7 +44,7 @@ class Took(Widget):
         if said == self._said:
             return
         before = self.lines(self.size.width)
-        self._said, self._pieces = said, tuple(pieces)
+        self._said, self._pieces, self._flowed = said, tuple(pieces), (-1, [])
         self.refresh(layout=self.lines(self.size.width) != before)
 
     def lines(self, width: int) -> int:
@@ -44,10 +52,44 @@ class Took(Widget):
         return 1 if self.low else 1 + len(self._rows(width))
 
     def _rows(self, width: int) -> list[Content]:
-        return flow(self._pieces, max(1, width - 2 * len(SIDE))).split(allow_blank=True)
+        if self._flowed[0] != width:
+            rows = flow(self._pieces, max(1, width - 2 * len(SIDE))).split(allow_blank=True)
+            self._flowed = width, [Content.assemble(SIDE, row) for row in rows]
+        return self._flowed[1]
 
     def render(self) -> Content:
         """The rule, and the numbers."""
         width = self.size.width
-        rows = [Content.assemble(SIDE, row) for row in self._rows(width)]
+        rows = self._rows(width)
         return rows[0] if self.low else show.lines([Content.styled("─" * width, RULE), *rows])
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Draw lines as Textual would, which looks for more than there can be in them."""
+        if self.opacity != 1 or any(self.styles.gutter):
+            return super().render_lines(crop)
+        width = self.size.width
+        state = (width, self._said, self.low)
+        if self._drawn[0] != state:
+            self._drawn = state, self._strips(width)
+        strips = self._drawn[1]
+        blank = Strip.blank(width, self.rich_style)
+        left, right = crop.column_span
+        lines = [strips[y] if y < len(strips) else blank for y in crop.line_range]
+        return lines if (left, right) == (0, width) else [line.crop(left, right) for line in lines]
+
+    def _strips(self, width: int) -> list[Strip]:
+        around, filters, background = self.visual_style, self.get_line_filters(), self.background_colors[1]
+        strips = []
+        for row in self.render().split(allow_blank=True):
+            parts = row.render(around, "", parse_style=self._get_style)
+            segments = [Segment(text, style.rich_style) for text, style in parts if text]
+            strip = Strip(segments).adjust_cell_length(width, around.rich_style)
+            for each in filters:
+                strip = strip.apply_filter(each, background)
+            strips.append(strip)
+        return strips
+
+    def notify_style_update(self) -> None:
+        """Other colours: draw everything again."""
+        super().notify_style_update()
+        self._drawn = (None, [])
