@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
+import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -109,6 +110,8 @@ class Playground(App[None]):
         self._watching: Watch | None = None
         self.desk = Desk(open_labs, self._nudge, self._unopened, self.complain)
         self.model_work = ModelWork(self)
+        self.pressed = 0.0
+        """When a key was pressed last, on the monotonic clock."""
         self._pause: Timer | None = None
         """Runs while it is too early to look again."""
         self._nudged = False
@@ -147,6 +150,8 @@ class Playground(App[None]):
         """Make visible what is pasted, for all fields at once: Textual's own, in the palette, show it as it is."""
         if isinstance(event, events.Paste) and not event.is_forwarded:
             event.text = show.pasted(event.text)
+        if isinstance(event, events.Key):
+            self.pressed = time.monotonic()
         await super().on_event(event)
 
     def _nudge(self) -> None:

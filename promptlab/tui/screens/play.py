@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -38,6 +39,10 @@ if TYPE_CHECKING:
     from promptlab.core.case import CaseSet
 
 
+KEY_S = 0.05
+"""How long after a key what is drawn is taken for what it has done."""
+
+
 class PlayScreen(PromptActions, AskActions, ModelActions, AnswerActions, CloserActions, ReopenActions, SessionActions):
     """All parts together."""
 
@@ -70,6 +75,11 @@ class PlayScreen(PromptActions, AskActions, ModelActions, AnswerActions, CloserA
     def on_screen_resume(self, event: ScreenResume) -> None:
         """The first time, styles are as the widgets have just got them; Textual would make all of them once more."""
         event.refresh_styles = event.refresh_styles and self.stack_updates > 0
+
+    def on_idle(self) -> None:
+        """Draw what a key has done at once; Textual waits for its next frame."""
+        if time.monotonic() - program(self).pressed < KEY_S:
+            self._on_timer_update()
 
     def on_mount(self) -> None:
         """Follow what the library holds."""
