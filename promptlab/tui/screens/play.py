@@ -200,7 +200,9 @@ class PlayScreen(PromptActions, AskActions, ModelActions, AnswerActions, CloserA
         self.place()
 
     def _settle_focus(self) -> None:
-        if self.focused is None or not self.focused.is_on_screen:
+        # Not by where it stands: that is known only once the screen has been laid out.
+        around = self.focused.ancestors_with_self if self.focused is not None else ()
+        if self.focused is None or not all(part.display for part in around if isinstance(part, Widget)):
             self.action_pane(1)
 
 

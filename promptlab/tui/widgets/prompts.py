@@ -18,6 +18,7 @@ from promptlab.tui import show
 from promptlab.tui.bindings import bindings
 from promptlab.tui.state import PromptRow
 from promptlab.tui.widgets.field import Line
+from promptlab.tui.widgets.listed import Listed, place
 
 INDENT = 2
 
@@ -61,7 +62,7 @@ def _folders(name: str) -> list[str]:
     return ["/".join(parts[: n + 1]) + "/" for n in range(len(parts))]
 
 
-class PromptList(OptionList):
+class PromptList(Listed):
     """Name and description of each prompt; a file that cannot be read is shown with its problem."""
 
     BINDINGS = bindings("prompts")
@@ -159,7 +160,10 @@ class PromptList(OptionList):
     @on(OptionList.OptionSelected)
     def _selected(self, event: OptionList.OptionSelected) -> None:
         event.stop()
-        node = self._shown[event.option_index]
+        at = place(event)
+        if at is None:
+            return
+        node = self._shown[at]
         if node.row is None:
             self.action_fold(node.path not in self._shut)
         else:
