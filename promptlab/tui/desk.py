@@ -27,10 +27,11 @@ T = TypeVar("T")
 CLOSE_S = 5.0
 """How long to wait for the lanes to notice that all is over, before the program ends without them."""
 
-Lane = Literal["look", "play", "closer", "batch", "replay", "models"]
-"""`look`: what is quick and asks no model. `play`: what one person waits for. `closer`: what tokens stand
-for, which may have to load a model, while a run goes on. `batch`: comparisons, and `replay`: answers asked again, which
-take long. `models`: pulling, hashing, and measuring models."""
+Lane = Literal["look", "slow", "play", "closer", "batch", "replay", "models"]
+"""`look`: what is quick and asks no model. `slow`: what asks none either, but takes long where there is much of it, as
+reports, exports and logs do: typing and saving do not wait for that. `play`: what one person waits for. `closer`: what
+tokens stand for, which may have to load a model, while a run goes on. `batch`: comparisons, and `replay`: answers asked
+again, which take long. `models`: pulling, hashing, and measuring models."""
 
 Work = Callable[["Lab", "Task[T]"], T]
 """What a task does, in its lane's thread. Raises PromptlabError."""

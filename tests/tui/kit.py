@@ -21,6 +21,7 @@ from promptlab.engine.backend import Backend
 from promptlab.engine.fake import Answer, FakeEngine
 from promptlab.errors import UsageError
 from promptlab.tui.app import Playground
+from promptlab.tui.desk import Lane
 from promptlab.tui.widgets.bars import TitleBar
 from promptlab.tui.widgets.column import Column
 from promptlab.tui.widgets.columns import Columns
@@ -143,8 +144,10 @@ class Gate:
         """Let it go, and wait until the screen has heard what came of it."""
         heard: list[None] = []
         self._gate.set()
-        player.app.desk.do(lambda lab, task: None, done=heard.append)  # comes after it in the lane
-        await player.until(lambda: heard, "what comes after it")
+        lanes: tuple[Lane, ...] = ("look", "slow")
+        for lane in lanes:
+            player.app.desk.do(lambda lab, task: None, done=heard.append, lane=lane)  # comes after it in its lane
+        await player.until(lambda: len(heard) == len(lanes), "what comes after it")
         await player.pilot.pause()
 
 

@@ -348,3 +348,22 @@ def test_without_an_editor_o_says_so(library: Path, engine: FakeEngine, monkeypa
             await player.until(lambda: "Save what you typed first" in player.text())
 
     asyncio.run(go())
+
+
+def test_saving_does_not_wait_for_a_log(library: Path, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    gate = Gate(monkeypatch, "promptlab.app.versions.list_versions")
+    file = library / "prompts" / "explain.jinja"
+
+    async def go() -> None:
+        async with playing(library, engine) as player:
+            await player.choose("explain")
+            await player.press("v")
+            await player.until(lambda: gate.calls, "the log")
+            await player.press("escape")
+            source = await opened(player, "explain")
+            await player.press("ctrl+end", "x", "ctrl+s")
+            await player.until(lambda: not source.is_changed, "the file")
+            assert file.read_text() == EXPLAIN + "x"
+            await gate.open(player)
+
+    asyncio.run(go())

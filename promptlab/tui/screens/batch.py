@@ -179,7 +179,7 @@ class BatchScreen(BatchAnswers):
         if setup.versions.get(name) and name not in setup.folded:
             setup.folded |= {name}
         else:
-            self.desk.do(partial(_versions, name), done=partial(self._logged, name), key="batch.versions")
+            self.desk.do(partial(_versions, name), done=partial(self._logged, name), lane="slow", key="batch.versions")
 
     def action_pane(self, step: int) -> None:
         """Move the focus a pane further."""

@@ -73,7 +73,7 @@ class BatchAnswers(BatchBaseline):
         changes = [self.matrix.changes.get((pane.column, case)) for pane in page.panes]
         page.fill(self.matrix.cases[case], cells, changes, names)
         work = partial(_split, self.matrix.cases[case].id, self.results_of(case))
-        self.desk.do(work, done=partial(self._agreed, case), key="batch.case")
+        self.desk.do(work, done=partial(self._agreed, case), lane="slow", key="batch.case")
 
     def _agreed(self, case: int, split: Split | None) -> None:
         if self.matrix is not None and case == self.query_one(MatrixTable).case:
@@ -144,7 +144,7 @@ class BatchAnswers(BatchBaseline):
             return
         width = max(self.size.width - 8, TABLES)
         work = partial(_drawn, self.found, self.matrix, self.held, width)
-        self.desk.do(work, done=lambda parts: self.query_one(Picture).show(*parts), key="batch.picture")
+        self.desk.do(work, done=lambda parts: self.query_one(Picture).show(*parts), lane="slow", key="batch.picture")
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
@@ -161,7 +161,7 @@ class BatchAnswers(BatchBaseline):
         self.settle_focus()
         if event.what == "write" and self.matrix is not None and self.asked is not None:
             work = partial(_write, event.text, self.found, self.matrix, self.held, self.asked.prompts)
-            self.desk.do(work, done=self._written)
+            self.desk.do(work, done=self._written, lane="slow")
 
     def _written(self, names: tuple[str, ...]) -> None:
         self.notify(sanitize(f"Written{self._so_far}: {', '.join(names)}"), markup=False)
@@ -174,7 +174,7 @@ class BatchAnswers(BatchBaseline):
         """Copy the comparison as Markdown."""
         if self.matrix is not None:
             work = partial(_markdown, self.found, self.matrix, self.held)
-            self.desk.do(work, done=self._copied, key="copy")
+            self.desk.do(work, done=self._copied, lane="slow", key="copy")
 
     def _copied(self, text: str) -> None:
         copy(self, f"the comparison as Markdown{self._so_far}", text)

@@ -61,7 +61,9 @@ class BatchBaseline(BatchTable):
         work = partial(_check, self.baseline, self.matrix.columns)
         if not self.active:
             work = partial(_hold, self.baseline, self.found, self.matrix)
-        self.desk.do(work, done=partial(self._heard_of_it, self.matrix), failed=self._unheld, key="batch.baseline")
+        self.desk.do(
+            work, done=partial(self._heard_of_it, self.matrix), failed=self._unheld, lane="slow", key="batch.baseline"
+        )
 
     def _heard_of_it(self, matrix: Matrix, held: Held) -> None:
         if matrix is self.matrix and not self.active:
@@ -106,10 +108,10 @@ class BatchBaseline(BatchTable):
     @on(AskLine.Given)
     def _named(self, event: AskLine.Given) -> None:
         if event.what == "baseline":
-            self.desk.do(partial(_read, event.text), done=self._chosen, key="batch.baseline")
+            self.desk.do(partial(_read, event.text), done=self._chosen, lane="slow", key="batch.baseline")
         elif event.what == "keep" and self.phase == "done" and self.found is not None and self.asked is not None:
             work = partial(_keep, event.text, self.found, self.asked.cases)
-            self.desk.do(work, done=self._kept, key="batch.baseline")
+            self.desk.do(work, done=self._kept, lane="slow", key="batch.baseline")
 
     def _chosen(self, path: Path | None) -> None:
         self.baseline = path

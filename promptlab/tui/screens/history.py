@@ -186,7 +186,7 @@ class HistoryScreen(HistoryState):
 
     def _delete(self, ids: Sequence[str], sure: bool | None) -> None:
         if sure:
-            self.desk.do(partial(delete_runs, ids), done=partial(self._deleted, ids))
+            self.desk.do(partial(delete_runs, ids), done=partial(self._deleted, ids), lane="slow")
 
     def _deleted(self, ids: Sequence[str], number: int) -> None:
         self.ticked -= set(ids)
@@ -208,7 +208,7 @@ class HistoryScreen(HistoryState):
     def _export(self, ids: Sequence[str], name: str | None) -> None:
         if name:
             self._export_name = name
-            self.desk.do(partial(export_runs, ids, name), done=partial(self._exported, name))
+            self.desk.do(partial(export_runs, ids, name), done=partial(self._exported, name), lane="slow")
 
     def _exported(self, name: str, done: Exported) -> None:
         self._say(f"{count(done.count)} written to {name}")

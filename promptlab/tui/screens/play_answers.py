@@ -113,7 +113,7 @@ class AnswerActions(PlayState):
         return (column, column.cell) if column is not None and column.cell is not None else None
 
     def _write(self, work: Callable[[Lab, Task[Any]], Any], done: Callable[[Any], None]) -> None:
-        self.desk.do(work, done=done, key="copy")
+        self.desk.do(work, done=done, lane="slow", key="copy")
 
     def _copied(self, what: str, text: str) -> None:
         copy(self, what, text)

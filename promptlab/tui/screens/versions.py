@@ -82,7 +82,7 @@ class VersionsScreen(Window[tuple[str, ...] | None]):
         self.query_one(OptionList).focus()
         self._say("Reading the log …")
         read = partial(_list, self._prompt)
-        self._desk.do(read, done=self._listed, failed=self._failed, key="versions", owner=self)
+        self._desk.do(read, done=self._listed, failed=self._failed, lane="slow", key="versions", owner=self)
 
     @property
     def marked(self) -> Version | None:
@@ -163,7 +163,7 @@ class VersionsScreen(Window[tuple[str, ...] | None]):
         event.stop()
         if self.marked is not None:
             look = partial(_look, self._prompt, self.marked.label)
-            self._desk.do(look, done=self._previewed, failed=self._unseen, key="preview", owner=self)
+            self._desk.do(look, done=self._previewed, failed=self._unseen, lane="slow", key="preview", owner=self)
 
     @on(OptionList.OptionSelected)
     def _selected(self, event: OptionList.OptionSelected) -> None:
