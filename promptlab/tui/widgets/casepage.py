@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 MAX_COLUMNS = 40
 """That are shown beside each other; the marked one is always among them."""
+MAX_SAID = 24_000
+"""Characters after which a column's further samples are only counted: to lay them out takes the screen's time."""
 MIN_WIDTH = 34
 
 
@@ -31,18 +33,33 @@ class AnswerPane(VerticalScroll):
         super().__init__()
         self.column = column
         self._text = Static()
+        self._shown: tuple[str, tuple[Slot, ...], Change | None] = ("", (), None)
 
     def compose(self) -> ComposeResult:
         """One text."""
         yield self._text
 
     def show(self, title: Content, slots: Sequence[Slot], change: Change | None) -> None:
-        """Show other samples, below what became of them since a baseline."""
+        """Show other samples, below what became of them since a baseline; as many as can be read here.
+
+        While a comparison runs, this is called for all columns with every answer to the case.
+        """
+        shown = (title.plain, tuple(slots), change)
+        if shown == self._shown:
+            return
+        self._shown = shown
         self.border_title = title
-        parts = became(change)
+        parts, left = became(change), MAX_SAID
         for sample, slot in enumerate(slots):
             parts += [Content("")] if parts else []
-            parts += slot_lines(slot, sample, len(slots))
+            if left <= 0:
+                more = len(slots) - sample
+                samples = "sample" if more == 1 else "samples"
+                parts.append(show.line(f"… and {more} {samples} more: a written report has all of them", show.DIM))
+                break
+            lines = slot_lines(slot, sample, len(slots))
+            left -= sum(len(line.plain) for line in lines)
+            parts += lines
         self._text.update(show.lines(parts))
 
 
