@@ -48,7 +48,7 @@ _FILL = (
     " SELECT n, printf('01K%06d', n) AS id, 'p' || (n % 5) AS prompt, 'p' || (n % 5) || '@' || (n % 2) AS label,"
     " 'm' || (n % 4) AS model, 'Rain and snow w' || n AS text FROM n",
     "INSERT INTO records SELECT n.id, n.prompt, n.label, n.model, r.started_at, 0, NULL, n.text, r.json, n.id,"
-    " 'c' || (n % 10) FROM n, records r WHERE r.id = '01A'",
+    " 'c' || (n % 10), 'r' || n FROM n, records r WHERE r.id = '01A'",
     "INSERT INTO facts SELECT 10 + n, id, prompt, label, 'h', model, '2026-01-02T03:04:05Z', 'c' || (n % 10), 0 FROM n",
     "INSERT INTO texts SELECT 10 + n, text || ' ' || hex(zeroblob(500)), 'rain', prompt FROM n",
     "INSERT INTO verdicts (record, asked, outcome) SELECT id, 'first', 'fail' FROM n",
