@@ -202,8 +202,11 @@ class PlayScreen(PromptActions, AskActions, ModelActions, AnswerActions, CloserA
     def _settle_focus(self) -> None:
         # Not by where it stands: that is known only once the screen has been laid out.
         around = self.focused.ancestors_with_self if self.focused is not None else ()
-        if self.focused is None or not all(part.display for part in around if isinstance(part, Widget)):
-            self.action_pane(1)
+        if self.focused is not None and all(part.display for part in around if isinstance(part, Widget)):
+            return
+        for pane in self._panes()[:1]:
+            column = next((each for each in self.query_one(Columns).columns if each is pane), None)
+            self.set_focus(column.body if column else pane)  # now: a focus that was asked for meanwhile comes after it
 
 
 def _prepare(request: Request, cases: tuple[CaseSet, int] | None, lab: Lab) -> Run:
