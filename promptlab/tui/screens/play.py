@@ -170,8 +170,7 @@ class PlayScreen(PromptActions, AskActions, ModelActions, AnswerActions, CloserA
         if isinstance(there, Form | OptionsPane):
             there.enter()
         else:
-            column = next((each for each in self.query_one(Columns).columns if each is there), None)
-            (column.body if column else there).focus()
+            self._within(there).focus()
 
     def _panes(self) -> list[Widget]:
         form = self.query_one(Form)
@@ -180,6 +179,11 @@ class PlayScreen(PromptActions, AskActions, ModelActions, AnswerActions, CloserA
         sidebar = [self.query_one(PromptList), *asked, self.query_one(ModelList)]
         main = self.query_one(SourcePane).parts if self.looking else self.query_one(Columns).columns
         return [*(sidebar if self.sidebar else []), *(pane for pane in main if pane.display)]
+
+    def _within(self, pane: Widget) -> Widget:
+        """What takes the focus in a pane."""
+        column = next((each for each in self.query_one(Columns).columns if each is pane), None)
+        return column.body if column else pane
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer what can be done now: each part says so of its own commands."""
@@ -205,8 +209,7 @@ class PlayScreen(PromptActions, AskActions, ModelActions, AnswerActions, CloserA
         if self.focused is not None and all(part.display for part in around if isinstance(part, Widget)):
             return
         for pane in self._panes()[:1]:
-            column = next((each for each in self.query_one(Columns).columns if each is pane), None)
-            self.set_focus(column.body if column else pane)  # now: a focus that was asked for meanwhile comes after it
+            self.set_focus(self._within(pane))  # now: a focus that was asked for meanwhile comes after it
 
 
 def _prepare(request: Request, cases: tuple[CaseSet, int] | None, lab: Lab) -> Run:
