@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from rich.cells import cell_len
 from rich.console import Console
 from textual._compositor import Compositor, CompositorUpdate, LayoutUpdate, ReflowResult
+from textual.color import Color
 from textual.geometry import Region, Size
 from textual.screen import Screen
 from textual.strip import Strip
@@ -157,10 +158,16 @@ def _unframed(widget: Widget, part: Region) -> list[Strip]:
     width = widget.size.width
     rest = widget._styles_cache.get_inner_outer(outside, background)[0].rich_style
     lines = [widget.render_line(y).adjust_cell_length(width, rest) for y in part.line_range]
-    for each in widget.get_line_filters():
-        lines = [line.apply_filter(each, background) for line in lines]
+    lines = filtered(widget, lines, background)
     left, right = part.column_span
     return lines if (left, right) == (0, width) else [line.crop(left, right) for line in lines]
+
+
+def filtered(widget: Widget, lines: list[Strip], background: Color) -> list[Strip]:
+    """Lines after what changes all colours, such as `NO_COLOR`; what widgets draw themselves goes through it, too."""
+    for each in widget.get_line_filters():
+        lines = [line.apply_filter(each, background) for line in lines]
+    return lines
 
 
 def _is_empty(widget: Widget) -> bool:

@@ -8,6 +8,8 @@ from textual.geometry import Region
 from textual.scrollbar import ScrollBar, ScrollBarRender
 from textual.strip import Strip
 
+from promptlab.tui.compositor import filtered
+
 
 class QuickBar(ScrollBar):
     """Looks and works as Textual's, without the way through a Rich console for each change."""
@@ -48,6 +50,4 @@ class QuickBar(ScrollBar):
 
     def _strip(self, text: str, style: Style) -> Strip:
         strip = Strip([Segment(text, style)], self.thickness)
-        for each in self.get_line_filters():
-            strip = strip.apply_filter(each, self.background_colors[1])
-        return strip
+        return filtered(self, [strip], self.background_colors[1])[0]

@@ -11,6 +11,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from promptlab.tui import show
+from promptlab.tui.compositor import filtered
 from promptlab.tui.describe import flow
 
 RULE = "$border-blurred"
@@ -78,16 +79,12 @@ class Took(Widget):
         return lines if (left, right) == (0, width) else [line.crop(left, right) for line in lines]
 
     def _strips(self, width: int) -> list[Strip]:
-        around, filters, background = self.visual_style, self.get_line_filters(), self.background_colors[1]
-        strips = []
+        around, strips = self.visual_style, []
         for row in self.render().split(allow_blank=True):
             parts = row.render(around, "", parse_style=self._get_style)
             segments = [Segment(text, style.rich_style) for text, style in parts if text]
-            strip = Strip(segments).adjust_cell_length(width, around.rich_style)
-            for each in filters:
-                strip = strip.apply_filter(each, background)
-            strips.append(strip)
-        return strips
+            strips.append(Strip(segments).adjust_cell_length(width, around.rich_style))
+        return filtered(self, strips, self.background_colors[1])
 
     def notify_style_update(self) -> None:
         """Other colours: draw everything again."""
