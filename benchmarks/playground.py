@@ -3,7 +3,8 @@
 Prints the time from the start of `python -m promptlab` in a terminal to its first paint (of several starts, bytecode at
 hand). Then runs the playground over a fake engine whose three models stream at 60 tokens a second each: the processor
 time of the interface's thread while nobody presses a key, in percent of one core, and how long a key takes to show its
-effect while the answers stream: a letter in a field, and the sidebar, which lays all columns out anew.
+effect while the answers stream: a letter in a field, and the sidebar, which lays all columns out anew. Last, with 500
+prompts more and nothing else under way: how long a letter takes to narrow the list of prompts down.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ RATE = 60
 PROMPT = "---\ninputs: {topic: {type: string, default: rain}}\n---\nExplain {{ topic }}.\n"
 SENTENCE = "the light of a low sun meets drops in front of it and comes back as colours, red on the outside,\n"
 """Without the letter that is typed."""
+MANY = 500
+"""Prompts that are looked through."""
 BUSY = 0.5
 """A load of the machine above which no number is to be trusted."""
 
@@ -54,6 +57,16 @@ def library(root: Path) -> None:
             f" options: {{max_tokens: 100000}}}}\n"
         )
     (root / "models.yaml").write_text("models:\n" + "".join(entries))
+
+
+def more_prompts(root: Path) -> None:
+    """Many prompts of twenty lines, in twenty folders."""
+    for number in range(MANY):
+        file = root / "prompts" / f"group-{number % 20:02}" / f"case-{number:03}.jinja"
+        file.parent.mkdir(exist_ok=True)
+        inputs = "{topic: string, kind: {enum: [a, b]}, long: boolean}"
+        head = f"---\ndescription: Number {number}\ninputs: {inputs}\n---\n"
+        file.write_text(head + "Explain {{ topic }} as {{ kind }}{{ long }}.\n" * 20)
 
 
 def play(root: Path, seconds: float) -> None:
@@ -156,6 +169,23 @@ def sidebars(terminal: Terminal, presses: int) -> list[float]:
     return found
 
 
+def filters(arguments: list[str], size: tuple[int, int], presses: int) -> list[float]:
+    """Seconds from a letter in the filter to what it finds being seen, for each press."""
+    terminal = Terminal(arguments, *size)
+    terminal.until(f"{MANY + 1} prompts".encode())
+    terminal.idle(1.0)
+    terminal.press(b"/")
+    terminal.idle(0.5)
+    found = []
+    for _ in range(presses):
+        found.append(-terminal.press(b"c") + terminal.until(f"of {MANY + 1}".encode()))
+        terminal.idle(0.5)
+        terminal.press(b"\x7f")
+        terminal.idle(0.5)
+    terminal.close()
+    return found
+
+
 def measure(asked: argparse.Namespace) -> None:
     """Print all numbers."""
     with tempfile.TemporaryDirectory() as folder:
@@ -185,6 +215,8 @@ def measure(asked: argparse.Namespace) -> None:
         told("a letter in a field", letters(terminal, asked.presses))
         told("the sidebar", sidebars(terminal, asked.presses))
         terminal.close()
+        more_prompts(home / "library")
+        told(f"a letter that is looked for among {MANY} prompts", filters(program, size, asked.presses))
 
 
 def told(key: str, times: list[float]) -> None:

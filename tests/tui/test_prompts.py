@@ -90,6 +90,30 @@ def test_a_prompt_is_found_by_what_is_typed(library: Path, engine: FakeEngine) -
     asyncio.run(go())
 
 
+@pytest.mark.parametrize(("key", "runs"), [("enter", False), ("ctrl+r", True)])
+def test_a_match_is_chosen_once_nobody_types_or_it_is_wanted(
+    key: str, runs: bool, library: Path, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("promptlab.tui.widgets.prompts.FOLLOW_S", 600)
+
+    async def go() -> None:
+        async with playing(library, engine) as player:
+            await player.choose("verdict")
+            await player.press("slash")
+            await player.type("expl")
+            assert shown(player)[0] == "explain"
+            assert player.form.prompt_name == "verdict"
+            await player.press(key)
+            await player.until(lambda: player.form.prompt_name == "explain", "the form")
+            if runs:
+                await player.until(lambda: player.play.reasons, "why it cannot be run yet")
+                assert player.play.reasons[0] == "explain: the input 'topic' is missing"
+            else:
+                assert player.play.reasons == ()
+
+    asyncio.run(go())
+
+
 def test_the_filter_works_from_the_answers_of_a_narrow_screen(library: Path, engine: FakeEngine) -> None:
     async def go() -> None:
         async with playing(library, engine, (80, 24)) as player:

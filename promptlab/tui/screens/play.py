@@ -113,6 +113,10 @@ class PlayScreen(PromptActions, AskActions, ModelActions, AnswerActions, CloserA
 
     def action_run(self) -> None:
         """Run what the form and the ticks say."""
+        if (row := self.query_one(PromptList).hurry()) is not None:
+            self.choose(row)
+            self.query_one(Form).call_next(self.action_run)  # after its fields have been made
+            return
         if not self.running and (reasons := self._obstacles()):
             self.reasons = reasons
             self.sidebar = True

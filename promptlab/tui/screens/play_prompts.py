@@ -49,11 +49,15 @@ class PromptActions(PlayState):
     @on(PromptList.Chosen)
     def _chosen(self, event: PromptList.Chosen) -> None:
         """Another prompt is marked, or the library was read again."""
-        another = self.chosen is None or event.row.name != self.chosen.name
+        self.choose(event.row)
+
+    def choose(self, row: PromptRow) -> None:
+        """Show a prompt's form and its source."""
+        another = self.chosen is None or row.name != self.chosen.name
         if another:
-            self.versions = self.picked.get(event.row.name, ())
+            self.versions = self.picked.get(row.name, ())
         if another or not self.versions:
-            self.chosen = event.row
+            self.chosen = row
         self.read_source()
 
     def read_source(self) -> None:

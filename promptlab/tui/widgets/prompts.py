@@ -11,6 +11,7 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.message import Message
 from textual.reactive import var
+from textual.timer import Timer
 from textual.widgets import Input, OptionList
 from textual.widgets.option_list import Option
 
@@ -21,6 +22,8 @@ from promptlab.tui.widgets.field import Line
 from promptlab.tui.widgets.listed import Listed, place
 
 INDENT = 2
+FOLLOW_S = 0.15
+"""How long nobody must type before a match is chosen: the form and the source take longer than a letter may."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +87,14 @@ class PromptList(Listed):
         super().__init__(id=id)
         self._shown: list[Node] = []
         self._shut: set[str] = set()
+        self._labels: dict[tuple[str, bool], Content] = {}
+        """What each prompt is shown as, in the tree and among matches. Kept, as each letter that is looked for lists
+        hundreds of them again, and Textual measures what it has not seen before.
+        """
         self.wanted = ""
         """What is looked for; empty shows the tree."""
+        self._pause: Timer | None = None
+        """Runs while it is too early to choose what is marked."""
 
     @property
     def nodes(self) -> list[Node]:
@@ -105,6 +114,7 @@ class PromptList(Listed):
 
     def watch_rows(self) -> None:
         """List other prompts, and keep the mark on the one that had it."""
+        self._labels.clear()
         self._fill(self.marked.path if self.marked else "")
 
     def look_for(self, wanted: str) -> None:
@@ -141,21 +151,45 @@ class PromptList(Listed):
         return [Node(self.rows[n].name, 0, self.rows[n]) for n in order]
 
     def _label(self, node: Node) -> Content:
-        indent = " " * INDENT * node.depth
         if node.row is None:
+            indent = " " * INDENT * node.depth
             shut = node.path in self._shut
             folder = show.line(node.path.rstrip("/").rpartition("/")[2], show.ACCENT)
             more = Content.styled(f"  {node.count}", show.DIM) if shut else Content("")
             return Content.assemble(indent, ("▸ " if shut else "▾ ", show.ACCENT), folder, more)
-        name = node.path if self.wanted else node.path.rpartition("/")[2]
-        return _row(node.row, name, indent)
+        key = (node.path, bool(self.wanted))
+        if key not in self._labels:
+            name = node.path if self.wanted else node.path.rpartition("/")[2]
+            self._labels[key] = _row(node.row, name, " " * INDENT * node.depth)
+        return self._labels[key]
 
     @on(OptionList.OptionHighlighted)
     def _highlighted(self, event: OptionList.OptionHighlighted) -> None:
         event.stop()
-        node = self.marked if event.option_index == self.highlighted else None  # else the list has changed since
-        if node is not None and node.row is not None:
-            self.post_message(self.Chosen(node.row))
+        if event.option_index != self.highlighted:  # the list has changed since
+            return
+        self._end_pause()
+        if self.wanted:
+            self._pause = self.set_timer(FOLLOW_S, self._follow)
+        else:
+            self._follow()
+
+    def _follow(self) -> None:
+        self._end_pause()
+        if self.marked is not None and self.marked.row is not None:
+            self.post_message(self.Chosen(self.marked.row))
+
+    def _end_pause(self) -> None:
+        if self._pause is not None:
+            self._pause.stop()
+            self._pause = None
+
+    def hurry(self) -> PromptRow | None:
+        """The match that is marked and not chosen yet, as somebody may go on typing; whoever asks chooses it."""
+        if self._pause is None:
+            return None
+        self._end_pause()
+        return self.marked.row if self.marked else None
 
     @on(OptionList.OptionSelected)
     def _selected(self, event: OptionList.OptionSelected) -> None:
