@@ -17,7 +17,7 @@ from promptlab.core.record import Record
 from promptlab.core.schema import shorten
 from promptlab.core.search import Hit, Search
 from promptlab.errors import NotFound, StoreError, UsageError
-from promptlab.files.sessions import remove_session
+from promptlab.files.sessions import remove_sessions
 from promptlab.files.writing import replacing
 
 COLUMNS = (
@@ -108,7 +108,7 @@ def purge(lab: Lab) -> int:
     Raises StoreError.
     """
     count = lab.store.purge()
-    remove_session(lab.root)
+    remove_sessions(lab.root)
     return count
 
 

@@ -78,6 +78,25 @@ class Session:
     """Next turns that were begun, by the ids of the records that they go on from."""
 
 
+def join(newer: Session, older: Session) -> tuple[Session, Session]:
+    """One session of two, the newer one's where both have something; and what is left of the older one then: sources
+    that are typed otherwise in both.
+    """
+    clashing = {name: each for name, each in older.sources.items() if newer.sources.get(name, each) != each}
+    joined = replace(
+        newer,
+        prompt=newer.prompt or older.prompt,
+        drafts={**older.drafts, **newer.drafts},
+        ticked={**older.ticked, **newer.ticked},
+        sources={**older.sources, **newer.sources},
+        versions={**older.versions, **newer.versions},
+        cases={**older.cases, **newer.cases},
+        batch=newer.batch or older.batch,
+        turns={**older.turns, **newer.turns},
+    )
+    return joined, Session(sources=clashing)
+
+
 def slim(session: Session) -> Session:
     """As much of it as is kept: no endless texts, sources before anything else, the chosen prompt's before others'."""
     return _slimming(session)[0]

@@ -38,6 +38,7 @@ from promptlab.tui.theme import DARK, LIGHT
 
 if TYPE_CHECKING:
     from promptlab.app.lab import Lab, Labs
+    from promptlab.app.session import Place
     from promptlab.app.watching import Watch
     from promptlab.core.session import Session
     from promptlab.core.settings import Settings
@@ -104,7 +105,7 @@ class Playground(App[None]):
         self.failure: PromptlabError | None = None
         """Why the library could not be opened."""
         self.play: PlayScreen
-        self.left: tuple[Path, Session] | None = None
+        self.left: tuple[Place, Session] | None = None
         """What is to be kept for the next time, once the user has left."""
         self._watch = watch
         self._watching: Watch | None = None
@@ -363,6 +364,8 @@ def run_playground(library: Path | None) -> int:
 
         for reason in keep(*app.left):
             print(sanitize(reason), file=sys.stderr)
+    if app.play.kept_at is not None:
+        app.play.kept_at.close()
     if app.failure is not None:
         raise app.failure
     return app.return_code or 0

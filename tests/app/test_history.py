@@ -15,7 +15,7 @@ from promptlab.core.record import Record
 from promptlab.core.search import Search
 from promptlab.core.session import Session, Unsaved
 from promptlab.errors import NotFound, StoreError, UsageError
-from promptlab.files.sessions import read_session, write_session
+from promptlab.files.sessions import read_session, session_file, write_session
 from tests.files.test_store import record
 
 ODD = [
@@ -170,6 +170,6 @@ def test_what_is_pinned_stands_first_and_is_unpinned_by_the_same_word(lab: Lab, 
 def test_a_purge_forgets_what_was_typed_in_this_library_alone(lab: Lab, tmp_path: Path) -> None:
     typed = Session("explain", {"explain": {"topic": "secret"}}, sources={"explain": Unsaved("secret", "")})
     for root in (lab.root, tmp_path / "other"):
-        write_session(root, typed)
+        write_session(session_file(root), typed)
     assert history.purge(lab) == 0
-    assert (read_session(lab.root), read_session(tmp_path / "other")) == (Session(), typed)
+    assert (read_session(session_file(lab.root)), read_session(session_file(tmp_path / "other"))) == (Session(), typed)

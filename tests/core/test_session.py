@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from promptlab.core.session import MAX_DRAFT, MAX_DRAFTS, Batch, Session, Stepping, Unsaved, left_out, size, slim
+from dataclasses import replace
+
+from promptlab.core.session import MAX_DRAFT, MAX_DRAFTS, Batch, Session, Stepping, Unsaved, join, left_out, size, slim
 
 
 def test_what_is_small_is_kept_whole() -> None:
@@ -71,3 +73,27 @@ def test_sources_come_first_and_the_chosen_prompt_s_before_them() -> None:
     kept = slim(session)
     assert list(kept.sources) == [names[-1], *names[: MAX_DRAFTS // MAX_DRAFT - 2]]
     assert left_out(session) == ("the source of p2", "the source of p3", f"x of {names[-1]}")
+
+
+def test_of_two_the_newer_one_holds_and_sources_that_clash_are_left() -> None:
+    newer = Session("b", {"b": {"x": "new"}}, {"m": True}, 2, {"a": Unsaved("one", "s"), "b": Unsaved("same", "s")})
+    older = Session(
+        "a",
+        {"a": {"y": "old"}, "b": {"x": "old"}},
+        {"m": False, "n": True},
+        7,
+        {"a": Unsaved("two", "s"), "b": Unsaved("same", "s"), "c": Unsaved("more", "s")},
+        turns={"01A": "And then?"},
+    )
+    joined, rest = join(newer, older)
+    assert joined == Session(
+        "b",
+        {"a": {"y": "old"}, "b": {"x": "new"}},
+        {"m": True, "n": True},
+        2,
+        {"a": Unsaved("one", "s"), "b": Unsaved("same", "s"), "c": Unsaved("more", "s")},
+        turns={"01A": "And then?"},
+    )
+    assert rest == Session(sources={"a": Unsaved("two", "s")})
+    assert join(Session(), WHOLE) == (replace(WHOLE, samples=1, options={}, mode=None), Session())
+    assert join(WHOLE, Session()) == (WHOLE, Session())

@@ -160,3 +160,5 @@ async def playing(library: Path, engine: Backend, size: tuple[int, int] = (120, 
         await player.until(lambda: app.play.survey is not None, "the library")
         await pilot.pause()
         yield player
+    if app.play.kept_at is not None:
+        app.play.kept_at.close()

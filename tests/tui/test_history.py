@@ -15,12 +15,12 @@ import pytest
 from textual.containers import Vertical
 from textual.widgets import Static
 
-from promptlab.app.lab import open_lab
 from promptlab.core.events import Failure, Token
 from promptlab.core.program import Message
 from promptlab.core.record import ModelRef, Record
 from promptlab.engine.backend import Question
 from promptlab.engine.fake import FakeEngine, echo
+from promptlab.files.sessions import read_session, session_file
 from promptlab.files.store import Store
 from promptlab.tui.screens.closer import CloserScreen
 from promptlab.tui.screens.dialogs import NameScreen, SureScreen
@@ -743,9 +743,7 @@ def test_a_session_is_kept_while_one_works(library: Path, engine: FakeEngine) ->
         async with playing(library, engine, (160, 50)) as player:
             await player.choose("explain")
             await player.press("enter", *"sleet")
-            with open_lab(library) as lab:
-                from promptlab.app.session import left_off
-
-                await player.until(lambda: left_off(lab).drafts.get("explain", {}).get("topic") == "sleet", "the file")
+            file = session_file(library)
+            await player.until(lambda: read_session(file).drafts.get("explain", {}).get("topic") == "sleet", "the file")
 
     asyncio.run(go())

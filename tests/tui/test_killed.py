@@ -20,7 +20,7 @@ import pyte
 import pytest
 
 from promptlab.engine.fake import FakeEngine
-from promptlab.files.sessions import read_session
+from promptlab.files.sessions import read_session, session_file
 from promptlab.tui.screens.history import HistoryScreen
 from promptlab.tui.widgets.source import SourcePane
 from tests import gitkit
@@ -31,7 +31,6 @@ from functools import partial
 from pathlib import Path
 from promptlab.app.lab import Labs
 from promptlab.engine.fake import FakeEngine
-from promptlab.files.sessions import read_session
 from promptlab.tui.app import Playground
 asked = []
 def answer(question, prompt):
@@ -83,7 +82,7 @@ def test_a_source_an_option_and_a_version_are_there_the_next_time(
         for keys, wanted in (*typed, (b"Not saved. ", "● prompts/zebra")):
             os.write(terminal, keys)
             _until(terminal, screen, wanted)
-        _until(terminal, screen, lambda: "zebra" in read_session(library).sources)
+        _until(terminal, screen, lambda: "zebra" in read_session(session_file(library)).sources)
     with _dying(death) as (terminal, screen):
         typed = [(b"", "Not saved. Of zebras."), (b"\x1b[A", "Inputs of tell"), (b"v", "source of tell")]
         typed += [(b"\x1b[B", "from tell@1 to"), (b"\r", "Inputs of tell@1"), (b"\x1b[20~", "top_k")]
@@ -139,10 +138,10 @@ def _until(terminal: int, screen: pyte.Screen, wanted: str | Callable[[], bool])
 
 def _is_kept(library: Path) -> bool:
     """Whether what was typed is on the disk: it is written once a second."""
-    session = read_session(library)
+    session = read_session(session_file(library))
     return session.drafts.get("tell", {}).get("topic") == "rain" and session.samples == 2
 
 
 def _chosen(library: Path) -> tuple[tuple[str, ...], str]:
-    session = read_session(library)
+    session = read_session(session_file(library))
     return session.versions.get("tell", ()), session.options.get("temperature", "")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from promptlab.app.reopen import Opened, reopen
+from promptlab.app.session import keep
 from promptlab.core.session import MAX_DRAFT, Session, Stepping, Unsaved, slim
 from promptlab.engine.fake import FakeEngine
 from promptlab.files.sessions import read_session, session_file, write_session
@@ -41,13 +42,13 @@ async def dying(library: Path, engine: FakeEngine) -> AsyncIterator[Player]:
 
 def _kept(library: Path, player: Player) -> bool:
     now = player.play.session
-    return now is not None and read_session(library) == slim(now[1])
+    return now is not None and read_session(session_file(library)) == slim(now[1])
 
 
 @asynccontextmanager
 async def again(library: Path, engine: FakeEngine) -> AsyncIterator[Player]:
     async with playing(library, engine, (160, 50)) as player:
-        await player.until(lambda: player.form.prompt_name == read_session(library).prompt, "the prompt")
+        await player.until(lambda: player.form.prompt_name == read_session(session_file(library)).prompt, "the prompt")
         yield player
 
 
@@ -82,7 +83,7 @@ def test_sources_that_are_not_saved(library: Path, engine: FakeEngine) -> None:
             assert player.play.unsaved == ("verdict",)
             await player.choose("verdict")
             await player.until(lambda: source.text.startswith("z"), "the other one")
-            await player.until(lambda: set(read_session(library).sources) == {"verdict"}, "the file")
+            await player.until(lambda: set(read_session(session_file(library)).sources) == {"verdict"}, "the file")
 
     asyncio.run(go())
 
@@ -109,7 +110,9 @@ def test_a_file_that_has_changed_meanwhile_is_not_written_over(library: Path, en
             await player.press("e", "escape", "d", "e")
             assert source.text == "Written elsewhere.\n"
             assert player.play.unsaved == ()
-        write_session(library, Session("explain", sources={"explain": Unsaved("Written elsewhere.\n", "other")}))
+        write_session(
+            session_file(library), Session("explain", sources={"explain": Unsaved("Written elsewhere.\n", "other")})
+        )
         async with again(library, engine) as player:  # what was typed is what somebody has saved
             await player.until(lambda: pane(player).text == "Written elsewhere.\n")
             assert player.play.unsaved == ()
@@ -131,10 +134,27 @@ def test_leaving_keeps_or_forgets_what_is_not_saved(library: Path, engine: FakeE
             await player.press(key)
             await player.until(lambda: player.app.return_code == 0, "the end")
         if player.app.left is not None:
-            write_session(*player.app.left)
+            keep(*player.app.left)
         kept = {} if key == "d" else {"explain", "verdict"}
-        assert set(read_session(library).sources) == set(kept)
+        assert set(read_session(session_file(library)).sources) == set(kept)
         assert (library / "prompts" / "explain.jinja").read_text() == EXPLAIN
+
+    asyncio.run(go())
+
+
+def test_two_that_are_open_at_once_lose_nothing_of_each_other(library: Path, engine: FakeEngine) -> None:
+    async def go() -> None:
+        async with playing(library, engine, (160, 50)) as one:
+            await opened(one, "explain")
+            await one.press("x")
+            await one.until(lambda: "explain" in read_session(session_file(library)).sources, "the file")
+            async with playing(library, engine, (160, 50)) as two:
+                assert two.play.unsaved == ()
+                await opened(two, "verdict")
+                await two.press("z")
+                await two.until(lambda: "verdict" in read_session(session_file(library, 2)).sources, "the other file")
+        async with playing(library, engine, (160, 50)) as player:
+            await player.until(lambda: set(player.play.unsaved) == {"explain", "verdict"}, "both")
 
     asyncio.run(go())
 
@@ -143,8 +163,9 @@ def test_one_stays_where_it_cannot_be_kept(library: Path, engine: FakeEngine) ->
     async def go() -> None:
         async with playing(library, engine, (160, 50)) as player:
             await opened(player, "explain")
-            session_file(library).parent.parent.mkdir(parents=True, exist_ok=True)
-            session_file(library).parent.write_text("in the way")
+            folder = session_file(library).parent
+            folder.rename(folder.with_name("elsewhere"))
+            folder.write_text("in the way")
             await player.press("x", "ctrl+q", "k")
             await player.until(lambda: "cannot be kept for the next time" in "".join(told(player)), "the reason")
             assert player.top() is player.play
@@ -182,7 +203,7 @@ def test_a_damaged_or_hostile_file_does_no_harm(library: Path, engine: FakeEngin
         cases={"explain": Stepping("/dev/null/" + EVIL, EVIL, {EVIL: EVIL})},
         turns={EVIL: EVIL},
     )
-    write_session(library, hostile)
+    write_session(session_file(library), hostile)
 
     async def go() -> None:
         async with playing(library, engine, (160, 50)) as player:
@@ -261,7 +282,9 @@ def test_the_case_in_the_form(seeds: Path, library: Path, engine: FakeEngine) ->
         text = (seeds / "topics.yaml").read_text()
         (seeds / "topics.yaml").write_text(text.replace("tests:\n", "tests:\n  - {id: new, vars: {topic: new}}\n"))
         async with again(library, engine) as player:
-            await player.until(lambda: player.form.border_subtitle, f"the case {read_session(library).cases}")
+            await player.until(
+                lambda: player.form.border_subtitle, f"the case {read_session(session_file(library)).cases}"
+            )
             assert at(player).startswith("kinds 1/2: ")
             given = player.form.values()
             assert player.field("text").draft == "hellox"  # as it was changed
@@ -280,7 +303,9 @@ def test_the_case_in_the_form(seeds: Path, library: Path, engine: FakeEngine) ->
             await player.press("enter")  # none
             await player.until(lambda: player.field("text").draft == "mine", "what stood there before")
         (seeds / "topics.yaml").unlink()
-        write_session(library, Session("explain", {"explain": {"topic": "a\nb"}}, cases=_case(seeds, "topics.yaml")))
+        write_session(
+            session_file(library), Session("explain", {"explain": {"topic": "a\nb"}}, cases=_case(seeds, "topics.yaml"))
+        )
         async with again(library, engine) as player:
             await player.until(lambda: not player.play.stepping, "no such file")
             assert player.field("topic").draft == "a\nb"
@@ -340,7 +365,7 @@ def test_the_next_turn_that_was_begun(library: Path, engine: FakeEngine) -> None
             player.columns[0].body.focus()
             await player.press("n", *"And")
             assert isinstance(player.top(), TurnScreen)
-        (begun,) = read_session(library).turns
+        (begun,) = read_session(session_file(library)).turns
         async with again(library, engine) as player:
 
             def show(opened: Opened) -> None:

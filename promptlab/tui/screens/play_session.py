@@ -18,9 +18,8 @@ from promptlab.tui.widgets.prompts import PromptList
 from promptlab.tui.widgets.source import Draft, SourcePane
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from promptlab.app.lab import Lab
+    from promptlab.app.session import Place
     from promptlab.core.session import Batch, Session
 
 KEEP_S = 1.0
@@ -35,6 +34,8 @@ class SessionActions(CaseActions):
 
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk)
+        self.kept_at: Place | None = None
+        """Where it is kept. None until that is known."""
         self._found: Session | None = None
         """What was found at the start. None until that has been looked for."""
         self._session: Session | None = None
@@ -46,8 +47,9 @@ class SessionActions(CaseActions):
         self.batch_left: Callable[[], Batch | None] = lambda: self._found.batch if self._found else None
         """What is set up to be compared; the batch screen, once there is one, puts itself here."""
 
-    def restore(self, session: Session) -> None:
+    def restore(self, found: tuple[Place, Session]) -> None:
         """Put back what was there when the program was last left. Before the library is shown."""
+        self.kept_at, session = found
         self._found = self._session = session
         self.query_one(ModelList).restore(session.ticked)
         self.query_one(Form).restore(session.drafts)
@@ -82,14 +84,14 @@ class SessionActions(CaseActions):
         return self.versions != found.versions.get(self.chosen.name, ()) or ticks != found.ticked
 
     @property
-    def session(self) -> tuple[Path, Session] | None:
-        """The library, and what there is to keep; None before that is known."""
+    def session(self) -> tuple[Place, Session] | None:
+        """What there is to keep, and where; None before that is known."""
         from promptlab.core.session import Session, Unsaved
 
-        if self.survey is None or self._session is None or not self.is_mounted:
+        if self.survey is None or self.kept_at is None or not self.is_mounted:
             return None
         options = self.query_one(OptionsPane)
-        return self.survey.root, Session(
+        return self.kept_at, Session(
             self.chosen.name if self.chosen else None,
             {name: keepable(some) for name, some in self.query_one(Form).drafts.items()},
             self.query_one(ModelList).ticks,
@@ -104,7 +106,7 @@ class SessionActions(CaseActions):
         )
 
     @property
-    def left_off(self) -> tuple[Path, Session] | None:
+    def left_off(self) -> tuple[Place, Session] | None:
         """The same; None where nothing has changed."""
         now = self.session
         return None if now is None or now[1] == self._session else now
@@ -130,20 +132,20 @@ class SessionActions(CaseActions):
         self._told.update(reasons)
 
 
-def _keep(root: Path, session: Session, lab: Lab, task: Task[tuple[str, ...]]) -> tuple[str, ...]:
+def _keep(place: Place, session: Session, lab: Lab, task: Task[tuple[str, ...]]) -> tuple[str, ...]:
     from promptlab.app.session import keep
 
-    return keep(root, session)
+    return keep(place, session)
 
 
-def keep_for_sure(root: Path, session: Session, lab: Lab, task: Task[tuple[str, ...]]) -> tuple[str, ...]:
+def keep_for_sure(place: Place, session: Session, lab: Lab, task: Task[tuple[str, ...]]) -> tuple[str, ...]:
     """Keep it. Says why what is not saved cannot be kept; nothing where it is."""
     from promptlab.app.session import keep_for_sure
 
-    return keep_for_sure(root, session)
+    return keep_for_sure(place, session)
 
 
-def left_off(lab: Lab, task: Task[Session]) -> Session:
+def left_off(lab: Lab, task: Task[tuple[Place, Session]]) -> tuple[Place, Session]:
     """What was there when the program was last left."""
     from promptlab.app.session import left_off
 
