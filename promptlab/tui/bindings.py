@@ -26,11 +26,11 @@ from promptlab.tui.commands import (
 
 _TABLES = (
     play_run,
+    play_closer,
+    play_answers,
+    play_prompts,
     play_ask,
     play_models,
-    play_prompts,
-    play_answers,
-    play_closer,
     closer,
     batch,
     history,
@@ -39,6 +39,7 @@ _TABLES = (
     windows,
     program,
 )
+"""In the order in which the last line and the help show them."""
 
 COMMANDS: tuple[Command, ...] = tuple(command for table in _TABLES for command in table.COMMANDS)
 

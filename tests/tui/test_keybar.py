@@ -75,19 +75,21 @@ def test_it_follows_the_focus(library: Path, engine: FakeEngine) -> None:
     asyncio.run(go())
 
 
-@pytest.mark.parametrize("width", [120, 40, 30, 20])
+@pytest.mark.parametrize("width", [120, 40, 30, 20, 15])
 def test_what_has_no_room_is_left_out_whole(library: Path, engine: FakeEngine, width: int) -> None:
     async def go() -> None:
         async with playing(library, engine, (width, 30)) as player:
             await player.until(lambda: "^p Menu" in bar(player))
             text = bar(player)
             assert len(text) == width
-            assert text.endswith("▏^p Menu")
-            all = ["^r", "Run", "f6", "Pane", "^b", "Sidebar", "p", "Pull", "^q", "Quit", "f1", "Help"]
-            shown = text.removesuffix("▏^p Menu").split()
+            more = "f1 Help ▏^p Menu" if width > 15 else "▏^p Menu"
+            assert text.endswith(more)
+            filter, pull = ["/", "Filter"], ["p", "Pull"]
+            all = ["^r", "Run", "f6", "Pane", "^b", "Sidebar", *filter, *pull, "^q", "Quit"]
+            shown = text.removesuffix(more).split()
             assert shown == all[: len(shown)]
             assert len(shown) % 2 == 0
-            assert len(shown) == (12 if width == 120 else len(shown))
+            assert len(shown) == {120: 12, 40: 4, 30: 2, 20: 0, 15: 2}[width]
 
     asyncio.run(go())
 

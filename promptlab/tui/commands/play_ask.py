@@ -6,7 +6,8 @@ from functools import partial
 
 from promptlab.tui.command import Command
 
-_ask = partial(Command, scope="play", topic="Inputs", footer=False)
+_shown = partial(Command, scope="play", topic="Inputs")
+_ask = partial(_shown, footer=False)
 _step = partial(_ask, group="Cases")
 _keep = partial(Command, scope="play", topic="Keep an answer", footer=False)
 
@@ -18,7 +19,7 @@ COMMANDS: tuple[Command, ...] = (
         "Options",
         "Set temperature, seed, samples, mode and more; once more folds them.",
     ),
-    _ask("ask.cases", "k", "cases", "Cases", "Choose a case set: it fills in the inputs.", title="Choose a case set"),
+    _shown("ask.cases", "k", "cases", "Cases", "Choose a case set: it fills in the inputs.", title="Choose a case set"),
     _step("ask.case.previous", "comma", "case(-1)", "Case before", "Fill in the case before this one."),
     _step("ask.case.next", "full_stop", "case(1)", "Next case", "Fill in the next case of the set."),
     _keep(

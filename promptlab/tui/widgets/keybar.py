@@ -18,11 +18,15 @@ GAP = 1
 """Cells between two keys."""
 KEY = "bold $footer-key-foreground"
 OFF = "dim"
+HELP = "help"
+"""The command that shows every key."""
 EDGE = Spot(Content.styled("▏", "$foreground 20%"))
 
 
 class KeyBar(Spots):
-    """Shows as many as have room, and the palette's to the right; a click is a key press."""
+    """Shows as many as have room, and to the right the help's and the palette's, which tell of all others; a click is a
+    key press.
+    """
 
     DEFAULT_CSS = """
     KeyBar {
@@ -36,7 +40,8 @@ class KeyBar(Spots):
     def __init__(self) -> None:
         super().__init__()
         self._keys: tuple[Spot, ...] = ()
-        self._palette: Spot | None = None
+        self._more: tuple[Spot, ...] = ()
+        """What stands to the right: the last one stays longest."""
 
     def on_mount(self) -> None:
         """Follow the focus."""
@@ -50,11 +55,13 @@ class KeyBar(Spots):
         if not self.app.app_focus or not self.is_attached or screen is not self.screen:
             return
         active = screen.active_bindings
-        keys = tuple(self._listed([each for each in active.values() if each.binding.show]))
-        found = active.get(self.app.COMMAND_PALETTE_BINDING)
-        palette = self._key(found) if found else None
-        if (keys, palette) != (self._keys, self._palette):
-            self._keys, self._palette = keys, palette
+        shown = [each for each in active.values() if each.binding.show]
+        keys = tuple(self._listed([each for each in shown if each.binding.id != HELP]))
+        helps = [self._key(each) for each in shown if each.binding.id == HELP][:1]
+        palette = active.get(self.app.COMMAND_PALETTE_BINDING)
+        more = (*helps, *((EDGE, self._key(palette)) if palette else ()))
+        if (keys, more) != (self._keys, self._more):
+            self._keys, self._more = keys, more
             self.forget_mouse()
 
     def _listed(self, active: list[ActiveBinding]) -> Iterator[Spot]:
@@ -77,18 +84,24 @@ class KeyBar(Spots):
         return Spot(label, (binding.key, binding.action, active.enabled), active.tooltip or binding.description)
 
     def placed(self) -> Iterator[tuple[int, Spot]]:
-        """Keys from the left while there is room for them whole, and the palette's."""
-        width = self.size.width
-        room = width if self._palette is None else width - self._palette.label.cell_length - 1 - GAP
+        """Keys from the left while there is room for them whole, and those to the right."""
+        more, room = list(self._more), self.size.width
+        while more and self._width(more) > room:
+            del more[0]
+        start = room - self._width(more)
         at = 0
         for key in self._keys:
-            if at + key.label.cell_length > room:
+            if at + key.label.cell_length > start - GAP:
                 break
             yield at, key
             at += key.label.cell_length + GAP
-        if self._palette is not None:
-            yield room + GAP, EDGE
-            yield room + GAP + 1, self._palette
+        for spot in more:
+            yield start, spot
+            start += spot.label.cell_length + GAP * (spot is not EDGE)
+
+    def _width(self, spots: list[Spot]) -> int:
+        """Of spots side by side; the edge stands close to what it is the edge of."""
+        return sum(spot.label.cell_length + GAP * (spot is not EDGE) for spot in spots) - GAP * bool(spots)
 
     async def clicked(self, target: tuple[str, str, bool]) -> None:
         """Press the key."""
