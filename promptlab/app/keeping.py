@@ -48,6 +48,8 @@ class NewCase:
     holds: Holds
     value: str
     """The text for `icontains` and `equals`."""
+    new: bool = False
+    """Whether it is to be a file that is not there yet."""
 
 
 def answer_text(record: Record) -> str:
@@ -74,6 +76,8 @@ def keep_case(lab: Lab, record: Record, wanted: NewCase) -> str:
     prompt = _prompt(lab, record)
     test = _test(record, wanted, prompt, path.suffix)
     if os.path.lexists(path):
+        if wanted.new:
+            raise UsageError(f"{label} is there already; choose it from the list, or call the new file something else")
         old = read_text(path, label, lab.root)
         before = parse_cases(old, path, label, lab.root)
         if any(case.id == wanted.id for case in before.cases):

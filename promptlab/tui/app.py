@@ -35,8 +35,11 @@ from promptlab.tui.screens.unsaved import Choice, UnsavedScreen
 from promptlab.tui.state import Survey
 from promptlab.tui.survey import survey
 from promptlab.tui.theme import DARK, LIGHT
+from promptlab.tui.turns import Turns
 
 if TYPE_CHECKING:
+    from textual.actions import ActionParseResult
+
     from promptlab.app.lab import Lab, Labs
     from promptlab.app.session import Place
     from promptlab.app.watching import Watch
@@ -113,6 +116,7 @@ class Playground(App[None]):
         self.model_work = ModelWork(self)
         self.pressed = 0.0
         """When a key was pressed last, on the monotonic clock."""
+        self._turns = Turns(self)
         self._pause: Timer | None = None
         """Runs while it is too early to look again."""
         self._nudged = False
@@ -148,12 +152,29 @@ class Playground(App[None]):
     # --- what the lab says -------------------------------------------------------------------------------------------
 
     async def on_event(self, event: events.Event) -> None:
-        """Make visible what is pasted, for all fields at once: Textual's own, in the palette, show it as it is."""
-        if isinstance(event, events.Paste) and not event.is_forwarded:
-            event.text = show.pasted(event.text)
+        """Hand keys on in turn, and make visible what is pasted, for all fields at once: Textual's own, in the palette,
+        show it as it is.
+        """
         if isinstance(event, events.Key):
             self.pressed = time.monotonic()
-        await super().on_event(event)
+        if not isinstance(event, events.Key | events.Paste) or event.is_forwarded:
+            await super().on_event(event)
+        elif self._turns.take(event):
+            if isinstance(event, events.Paste):
+                event.text = show.pasted(event.text)
+            target = self.focused or self.screen
+            await super().on_event(event)
+            self._turns.handed_on(target if event.is_forwarded else None)
+
+    async def run_action(
+        self,
+        action: str | ActionParseResult,
+        default_namespace: DOMNode | None = None,
+        namespaces: Mapping[str, DOMNode] | None = None,
+    ) -> bool:
+        """Give a command, and remember that one was given."""
+        self._turns.commanded = True
+        return await super().run_action(action, default_namespace, namespaces)
 
     def _nudge(self) -> None:
         self.post_message(self.Nudge())

@@ -318,3 +318,15 @@ def test_a_run_of_a_case_is_the_same_as_in_a_comparison(lab: Lab) -> None:
     others = (replace(given, inputs={"topic": "rain"}), replace(given, inputs={"nothing": "snow"}))
     for other in others:
         assert of_case(lab, other, cases, 1) == other
+
+
+def test_a_file_that_is_called_new_must_not_be_there(lab: Lab, engine: FakeEngine) -> None:
+    text = "tests:\n  - {id: other, vars: {question: why}}\n"
+    folder = seeds(lab, facts__yaml=text)
+    record = ask(lab, engine, "explain", "Wet.", topic="rain")
+    for name in ("facts", "facts.yaml"):
+        with pytest.raises(UsageError, match=r"facts\.yaml is there already; choose it from the list, or call the new"):
+            keep_case(lab, record, NewCase(name, "new", "nothing", "", new=True))
+    assert (folder / "facts.yaml").read_text() == text
+    keep_case(lab, record, NewCase("mine", "new", "nothing", "", new=True))
+    assert [case.id for case in load_cases(lab, ["mine"])[0].cases] == ["new"]

@@ -269,6 +269,28 @@ def test_answers_give_way_to_the_source_and_come_back(library: Path, engine: Fak
     asyncio.run(go())
 
 
+def test_what_is_not_saved_is_reached_from_anywhere_on_a_narrow_screen(library: Path, engine: FakeEngine) -> None:
+    file = library / "prompts" / "explain.jinja"
+
+    async def go() -> None:
+        async with playing(library, engine, (80, 24)) as player:
+            source = await opened(player, "explain")
+            await player.press("x", "ctrl+r")
+            await player.until(lambda: player.play.reasons, "the refusal")
+            assert not source.is_on_screen
+            player.play.query_one(PromptList).focus()
+            await player.press("e")
+            await player.until(lambda: source.body.has_focus and source.is_on_screen, "the editor")
+            assert not isinstance(player.top(), UnsavedScreen)
+            await player.press("ctrl+r")
+            await player.until(lambda: not source.is_on_screen, "the refusal")
+            await player.press("ctrl+s")
+            await player.until(lambda: file.read_text() == "x" + EXPLAIN, "the file")
+            assert player.play.unsaved == ()
+
+    asyncio.run(go())
+
+
 def test_what_cannot_be_edited_here_says_so(library: Path, engine: FakeEngine) -> None:
     (library / "prompts" / "evil.jinja").write_text(f"---\ndescription: x\n---\n{{# {EVIL} #}}")
     (library / "prompts" / "huge.jinja").write_text("x {{ a }}\n" * 60_000)

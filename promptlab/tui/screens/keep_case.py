@@ -71,7 +71,7 @@ class KeepCaseScreen(Keeping):
             allow_blank=False,
             compact=True,
         )
-        self._new_name = Line("", placeholder="its name in seeds/: facts, or facts.jsonl, or facts.csv")
+        self._new_name = Line("", placeholder="its name in seeds/: mine, or mine.jsonl, or mine.csv")
         self._case_id = Line(id, placeholder="what the case is called")
         self._holds: Select[str] = Select(_HOLDS, value="icontains", allow_blank=False, compact=True)
         self._value = Area(answer, placeholder="the text")
@@ -115,7 +115,8 @@ class KeepCaseScreen(Keeping):
         text = self._value.text
         # What cannot be shown as it is, and was left as it is, is kept as it is.
         value = self._answer if text == sanitize(self._answer) else text
-        self.keep(partial(_keep, self._record, file, self._case_id.value, cast("Holds", self._holds.value), value))
+        holds = cast("Holds", self._holds.value)
+        self.keep(partial(_keep, self._record, file, self._case_id.value, holds, value, self._is_new))
 
 
 def _before(screen: KeepCaseScreen, control: Line | Area) -> int:
@@ -127,7 +128,7 @@ def _named(offer: Offer) -> str:
     return f"{offer.name}, {cases}" + (f"; {offer.misfit}" if offer.misfit else "")
 
 
-def _keep(record: Record, file: str, id: str, holds: Holds, value: str, lab: Lab, task: Task[str]) -> str:
+def _keep(record: Record, file: str, id: str, holds: Holds, value: str, new: bool, lab: Lab, task: Task[str]) -> str:
     from promptlab.app.keeping import NewCase, keep_case  # here because it is slow to import
 
-    return keep_case(lab, record, NewCase(file, id, holds, value))
+    return keep_case(lab, record, NewCase(file, id, holds, value, new))

@@ -139,10 +139,13 @@ class PromptActions(PlayState):
 
     def action_edit(self) -> None:
         """Show the source, and let it be changed where it can be."""
-        if self.looking:
-            self._leave()
-        else:
+        if not self.looking:
             self.looking = True
+        elif self.query_one(SourcePane).body.is_on_screen:
+            self._leave()
+        else:  # on a narrow screen it lies behind the prompts
+            self.sidebar = False
+            self.query_one(SourcePane).body.focus()
 
     def watch_looking(self, looking: bool) -> None:
         """The source takes the place of the answers, or gives it back."""
@@ -254,7 +257,8 @@ class PromptActions(PlayState):
             case "versions" | "edit" | "open":
                 return self.chosen is not None
             case "save":
-                return self.looking and self.query_one(SourcePane).body.has_focus
+                pane = self.query_one(SourcePane)
+                return pane.is_changed or (self.looking and pane.body.has_focus)
         return None
 
 
