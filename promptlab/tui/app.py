@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from promptlab.app.watching import Watch
     from promptlab.core.session import Session
     from promptlab.core.settings import Settings
+    from promptlab.tui.palette import Commands
 
 FRAME_S = 1 / 15
 """The shortest time between two looks at what the lab has said. Reading goes no faster, and drawing costs."""
@@ -56,6 +57,12 @@ MAX_REASONS = 5
 """Of what is wrong in the settings, so many lines are shown."""
 
 
+def _palette() -> type[Commands]:
+    from promptlab.tui.palette import Commands  # here because nobody needs it before the first paint
+
+    return Commands
+
+
 class Playground(App[None]):
     """A few screens over one library, each a mode of its own."""
 
@@ -63,6 +70,7 @@ class Playground(App[None]):
     TITLE = "promptlab"
     DEFAULT_MODE = "play"
     BINDINGS = bindings("app")
+    COMMANDS = {_palette}  # noqa: RUF012
 
     survey: var[Survey | None] = var(None, init=False, always_update=True)
     """What the library holds; None while it is being opened. Told again when it has been read again: what prompts use

@@ -141,6 +141,10 @@ def test_what_the_palette_lists_is_done_where_the_focus_was(library: Path, engin
                 await player.press("enter")
             await player.until(lambda: prompts.option_count == count - 1)
             await player.press("ctrl+p")
+            await player.type("seed")  # stands in what the options' command says of itself
+            await player.until(lambda: "Set temperature, seed" in player.text())
+            await player.press("escape")
+            await player.press("ctrl+p")
             await player.type("Sidebar")
             await player.until(lambda: "Show or hide" in player.text())
             while player.top() is not player.play:

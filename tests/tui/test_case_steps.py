@@ -112,7 +112,9 @@ def test_stepping_through_a_set_and_back_to_what_was_typed(seeds: Path, library:
             await player.until(lambda: at(player) == "topics 3/3: odd")
             await player.press("k")
             await player.until(lambda: isinstance(player.top(), CaseSetScreen))
-            await player.press("enter")
+            sets = player.top().query_one(OptionList)
+            assert "topics" in str(sets.get_option_at_index(sets.highlighted or 0).prompt)
+            await player.press("home", "enter")
             await player.until(lambda: player.form.border_subtitle is None)
             await player.pilot.pause()
             assert player.field("topic").draft == "mine"

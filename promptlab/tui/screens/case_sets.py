@@ -46,8 +46,8 @@ class CaseSetScreen(Window[str | None]):
     BINDINGS = bindings("cases")
     scope = "cases"
 
-    def __init__(self, prompt: str, offers: Sequence[Offer], active: bool) -> None:
-        """`active`: there is a case set that can be put away."""
+    def __init__(self, prompt: str, offers: Sequence[Offer], active: str | None) -> None:
+        """`active`: the path of the case set that is in use and can be put away."""
         super().__init__()
         self._prompt = prompt
         self._offers = offers
@@ -58,10 +58,14 @@ class CaseSetScreen(Window[str | None]):
         with Vertical() as pane:
             pane.border_title = Content.assemble("Cases for ", show.line(self._prompt, "bold"))
             pane.border_subtitle = Content(f"enter chooses · {key_of(self, 'cases.close')}")
-            none = [Option(Content("No case set: what was typed before"), NONE)] if self._active else []
+            none = [Option(Content("No case set: what was typed before"), NONE)] if self._active is not None else []
             offers = [Option(_label(each), str(number)) for number, each in enumerate(self._offers)]
             if offers or none:
-                yield OptionList(*none, *offers)
+                sets = OptionList(*none, *offers)
+                files = [each.file for each in self._offers]
+                if self._active in files:
+                    sets.highlighted = len(none) + files.index(self._active)
+                yield sets
             else:
                 yield Static(self._nothing)
 

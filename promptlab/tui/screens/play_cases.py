@@ -45,7 +45,8 @@ class CaseActions(PlayState):
     def _offered(self, prompt: str, offers: list[Offer]) -> None:
         from promptlab.tui.screens.case_sets import CaseSetScreen
 
-        screen = CaseSetScreen(prompt, offers, prompt in self._sets)
+        active = self._sets.get(prompt)
+        screen = CaseSetScreen(prompt, offers, active[0].file if active else None)
         open_window(self, screen, partial(self._case_set_chosen, prompt))
 
     async def _case_set_chosen(self, prompt: str, file: str | None) -> None:
