@@ -119,7 +119,8 @@ def agreement(subjects: Sequence[Subject]) -> Agreement:
         answers.append(Said(keys.index(each.column), counts[each.column], record.output))
         counts[each.column] += 1
     found = split("", answers)
-    inputs = len({repr(sorted(each.inputs.items())) for each, _ in finished})
+    # As records have them: what was typed for a job may be another type there than where it was opened again.
+    inputs = len({repr(sorted(record.inputs.items())) for _, record in finished})
     matrix = agreement_matrix(len(keys), [found])
     return Agreement(found, tuple(names[key] for key in keys), matrix, len(subjects) - len(finished), inputs)
 

@@ -51,6 +51,8 @@ def test_agreement() -> None:
     assert found.matrix == ((0.0, 0.5, 0.5), (0.5, None, 1.0), (0.5, 1.0, None))
     assert (found.left_out, found.inputs) == (1, 1)
     assert agreement([of_record(answers[0]), of_record(replace(answers[1], inputs={"x": 1}))]).inputs == 2
+    same = [of_record(replace(each, inputs={"x": 1})) for each in answers[:2]]
+    assert agreement([replace(same[0], inputs={}), same[1]]).inputs == 1  # a job is asked without defaults
 
 
 def test_differences_and_why_tokens_cannot_be_compared() -> None:
