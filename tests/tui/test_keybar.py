@@ -69,8 +69,10 @@ def test_it_follows_the_focus(library: Path, engine: FakeEngine) -> None:
             await player.choose("numbers/count")
             player.play.query_one(ModelList).focus()
             await player.until(lambda: "p Pull" in bar(player))
-            await player.press("ctrl+t")  # in a field of text, letters are no commands
+            assert "/ Filter" in bar(player)
+            await player.press("ctrl+t")  # in a field of text, letters are no commands, nor is a slash
             await player.until(lambda: "p Pull" not in bar(player))
+            assert "/ Filter" not in bar(player)
 
     asyncio.run(go())
 

@@ -11,6 +11,7 @@ from itertools import groupby
 from textual.binding import ActiveBinding
 from textual.content import Content
 from textual.screen import Screen
+from textual.widget import Widget
 
 from promptlab.tui.widgets.spots import Spot, Spots
 
@@ -20,6 +21,8 @@ KEY = "bold $footer-key-foreground"
 OFF = "dim"
 HELP = "help"
 """The command that shows every key."""
+TYPED = {"slash": "/", "backslash": "\\", "at": "@", "minus": "-", "plus": "+", "underscore": "_"}
+"""What can be typed though Textual does not know it: its names of these keys are not those of the characters."""
 EDGE = Spot(Content.styled("▏", "$foreground 20%"))
 
 
@@ -55,7 +58,10 @@ class KeyBar(Spots):
         if not self.app.app_focus or not self.is_attached or screen is not self.screen:
             return
         active = screen.active_bindings
+        field = screen.focused
         shown = [each for each in active.values() if each.binding.show]
+        if field is not None:
+            shown = [each for each in shown if not _is_typed(field, each.binding.key)]
         keys = tuple(self._listed([each for each in shown if each.binding.id != HELP]))
         helps = [self._key(each) for each in shown if each.binding.id == HELP][:1]
         palette = active.get(self.app.COMMAND_PALETTE_BINDING)
@@ -110,3 +116,7 @@ class KeyBar(Spots):
             self.app.simulate_key(key)
         else:
             self.app.bell()
+
+
+def _is_typed(field: Widget, key: str) -> bool:
+    return key in TYPED and field.check_consume_key(key, TYPED[key])
