@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import ClassVar, NamedTuple
 
 from rich.cells import cell_len, chop_cells
@@ -22,6 +22,8 @@ from promptlab.tui.bindings import bindings
 
 MAX_TOKENS = 20_000
 """So many are shown."""
+_TAB = "⇥"
+"""Shown for a tab."""
 
 
 class Mark(NamedTuple):
@@ -33,6 +35,19 @@ class Mark(NamedTuple):
     """How surprising it was, from 0 to 3."""
     control: bool
     """Whether it is no text."""
+
+
+class _Piece(NamedTuple):
+    """What of a token stands on one line, before it is known on which."""
+
+    token: int
+    text: str
+    length: int
+    """In cells."""
+    ends: bool
+    """Whether the line ends there."""
+    open: tuple[bool, bool]
+    """Whether a line may be broken before it, and after it."""
 
 
 class _Part(NamedTuple):
@@ -129,23 +144,24 @@ class TokenMap(ScrollView, can_focus=True, inherit_bindings=False):
         rows: list[list[_Part]] = [[]]
         self._firsts, self._lasts = [], []
         column = 0
-        for number, mark in enumerate(self._marks):
-            first, last = True, 0
-            for text, breaks in _parts(mark.text, self._width):
-                length = cell_len(text)
-                if column and column + length > self._width:
+        for word in _words(_pieces(self._marks, self._width)):
+            whole = sum(piece.length for piece in word)
+            if column and self._width - column < whole <= self._width:
+                rows.append([])
+                column = 0
+            for number, text, length, ends, _ in word:
+                if column and column + length > self._width:  # a word longer than a line
                     rows.append([])
                     column = 0
-                if first:
+                if number == len(self._firsts):
                     self._firsts.append(len(rows) - 1)
-                    first = False
+                    self._lasts.append(0)
                 rows[-1].append(_Part(number, text, column))
-                last = len(rows) - 1
+                self._lasts[number] = len(rows) - 1
                 column += length
-                if breaks:
+                if ends:
                     rows.append([])
                     column = 0
-            self._lasts.append(last)
         self._rows = rows
         self.virtual_size = Size(self._width, len(rows))
         self.refresh()
@@ -217,9 +233,28 @@ class TokenMap(ScrollView, can_focus=True, inherit_bindings=False):
         return parts[max(bisect_right([part.start for part in parts], column) - 1, 0)].token
 
 
+def _words(pieces: Iterable[_Piece]) -> Iterator[list[_Piece]]:
+    """Pieces between which no line should be broken: tokens are often less than a word."""
+    word: list[_Piece] = []
+    for piece in pieces:
+        if word and (word[-1].open[1] or piece.open[0]):
+            yield word
+            word = []
+        word.append(piece)
+    if word:
+        yield word
+
+
+def _pieces(marks: Sequence[Mark], width: int) -> Iterator[_Piece]:
+    for number, mark in enumerate(marks):
+        for text, ends in _parts(mark.text, width):
+            before, after = (mark.control or each.isspace() or each == _TAB for each in (text[0], text[-1]))
+            yield _Piece(number, text, cell_len(text), ends, (before, after or ends))
+
+
 def _parts(text: str, width: int) -> list[tuple[str, bool]]:
     """A token's text as what stands on one line each, and whether the line ends there."""
-    lines = sanitize(text).replace("\t", "⇥").split("\n")
+    lines = sanitize(text).replace("\t", _TAB).split("\n")
     found: list[tuple[str, bool]] = []
     for number, line in enumerate(lines):
         last = number == len(lines) - 1
