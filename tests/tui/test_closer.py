@@ -500,3 +500,53 @@ def test_tokens_of_every_shape_are_laid_out_and_surprise_is_told_without_colours
             assert len({(style.bold, style.underline) for style in styles}) == 4
 
     asyncio.run(go())
+
+
+def test_a_line_of_tokens_is_broken_between_words(library: Path) -> None:
+    async def go() -> None:
+        async with answered(library, FakeEngine(answer)) as player:
+            await player.press("t")
+            await seen(player, "token 1 of")
+            tokens = closer(player).query_one(TokenMap)
+            width = tokens.scrollable_content_region.width
+
+            def drawn(*texts: str, control: bool = False) -> list[str]:
+                tokens.show([Mark(text, 0, control) for text in texts])
+                lines = [tokens.render_line(y).text.rstrip() for y in range(tokens.virtual_size.height)]
+                return [line for line in lines if line]
+
+            full = "x" * (width - 4)
+            assert drawn(full, " sky", ",", " often") == [full, " sky, often"]
+            assert drawn(full, " sk", "y", "\n", "then") == [full, " sky↵", "then"]
+            assert drawn(full, "y ", "sky", ",") == [full + "y", "sky,"]
+            assert drawn(full, "<end>", control=True) == [full, "<end>"]
+            # What is longer than a line, or has no blanks at all, is broken where it must be.
+            assert drawn("a", *["日本"] * (width // 4 + 1)) == ["a" + "日本" * ((width - 1) // 4), "日本"]
+            assert drawn(full, " sk", "y" * width) == [full + " sk", "y" * width]
+            tokens.show([Mark(text, 0, False) for text in (full, " sk", "ies", " end")])
+            await player.press("right", "right")
+            assert tokens.cursor == 2
+            await player.press("up")
+            assert tokens.cursor == 0
+            await player.press("down", "down")
+            assert tokens.cursor == 1
+            await player.pilot.click(TokenMap, offset=(4, 1))
+            assert tokens.cursor == 2
+
+    asyncio.run(go())
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+def test_alternatives_that_are_gone_to_stay_where_they_are(library: Path, size: tuple[int, int]) -> None:
+    async def go() -> None:
+        async with answered(library, FakeEngine(answer), size) as player:
+            await player.press("t")
+            await seen(player, "token 1 of", "go on from the marked one")
+            beside = closer(player).query_one(Alternatives)
+            region = beside.content_region
+            await player.press("enter")
+            assert beside.has_focus
+            assert beside.content_region == region
+            assert "go on from the marked one" in player.text()
+
+    asyncio.run(go())

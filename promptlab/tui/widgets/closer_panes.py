@@ -52,7 +52,10 @@ class TokensPane(Vertical):
         & .beside { height: 9; border-top: solid $border-blurred; }
         & .about { height: auto; padding: 0 1; }
         & .few { height: auto; padding: 0 1; color: $text-muted; }
-        & Alternatives { height: auto; max-height: 1fr; border: none; background: $background; padding: 0 1; }
+        & Alternatives {
+            height: auto; max-height: 1fr; background: $background; padding: 0 1;
+            &, &:focus { border: none; background-tint: $foreground 0%; }
+        }
         & > .legend { height: 1; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
         & > .notice { display: none; height: 1fr; padding: 1 2; }
         &.-waiting { & > .split, & > .legend { display: none; } & > .notice { display: block; } }
