@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -40,6 +41,8 @@ class Found:
     """The first ones."""
     anything: bool
     """Whether the history holds any record at all."""
+    today: str
+    """The day of the search, UTC, written as in records."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,8 @@ def look(lab: Lab, wanted: Search, first: int) -> Found:
     """Search, and look at the first ones that are found. Raises UsageError and StoreError."""
     ids = tuple(lab.store.matching(wanted, pinned_first=True))
     hits = tuple(lab.store.hits(ids[:first], wanted.text))
-    return Found(wanted, ids, hits, bool(ids) or bool(lab.store.recent(1)))
+    today = datetime.now(UTC).date().isoformat()
+    return Found(wanted, ids, hits, bool(ids) or bool(lab.store.recent(1)), today)
 
 
 def look_on(lab: Lab, wanted: Search, ids: Sequence[str]) -> tuple[Hit, ...]:

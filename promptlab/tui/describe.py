@@ -25,6 +25,8 @@ _MARKS: dict[Status, tuple[str, str]] = {
 _URGENT: tuple[Status, ...] = ("running", "loading", "waiting", "failed", "cancelled", "done")
 """Of several cells, the first one of these stands for all."""
 
+_VERDICTS = {"pass": ("✓", show.GOOD), "fail": ("✗", show.BAD), "unscored": ("?", show.WARN)}
+
 BAR = 20
 """Cells of the loading bar."""
 MAX_SAMPLES = 48
@@ -38,6 +40,12 @@ _COLORS = ("$text-success", "$text-accent", "$foreground", "$secondary")
 def mark(status: Status) -> tuple[str, str]:
     """The shape of a status, and its style."""
     return _MARKS[status]
+
+
+def verdict(outcome: str | None) -> Content:
+    """What checks said of an answer; nothing where they said nothing."""
+    shape, style = _VERDICTS.get(outcome or "", ("", ""))
+    return Content.styled(f"{shape} {outcome}", style) if shape else Content("")
 
 
 def together(cells: Sequence[Cell]) -> Status:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from textual.content import Content
 
 from promptlab.tui import show
+from promptlab.tui.describe import verdict
 from promptlab.views.server import UNKNOWN_WEIGHTS, server_facts
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ MOST = 6_000
 """Characters of one text that are shown; the whole of it stands in the play screen's columns, and in exports."""
 MAX_PARTS = 40
 """Inputs, options, steps or messages that are shown."""
+HASH = 16
+"""Characters of a hash where it is not shown in full."""
 WIDTH = 20
 """Cells of a column of names; longer ones stand out."""
 _VERDICTS = {
@@ -29,10 +32,11 @@ _VERDICTS = {
 }
 
 
-def preview(record: Record, details: bool, replayed: Replayed | None = None) -> Content:
+def preview(record: Record, details: bool, checked: str | None = None, replayed: Replayed | None = None) -> Content:
     """A record: what came of a replay, what it was, inputs, answers, error, numbers, options and hashes.
 
-    With `details` also the messages of each step, the source, and what computed it.
+    `checked` is what checks said of it, if they did. With `details` also the messages of each step, the source, what
+    computed it, and hashes in full.
     """
     chapters = [
         *([_replay(record, replayed)] if replayed else []),
@@ -40,8 +44,9 @@ def preview(record: Record, details: bool, replayed: Replayed | None = None) -> 
         _values("Inputs", record.inputs),
         *_steps(record, details),
         *_end(record),
+        *([_checks(checked)] if checked else []),
         _options(record),
-        _values("Identity", _identity(record)),
+        _values("Identity", _identity(record, details)),
     ]
     if details:
         engine = record.engine
@@ -89,7 +94,7 @@ def _numbers(step: Step) -> Content:
     if step.usage:
         reused = f" ({step.usage.cached_tokens} reused)" if step.usage.cached_tokens else ""
         parts += [f"in {step.usage.prompt_tokens}{reused}", f"out {step.usage.completion_tokens}"]
-    parts += [step.finish_reason or "cut off", f"seed {step.seed}"]
+    parts += [step.finish_reason or "cut off", f"its own seed {step.seed}"]
     return show.line(" · ".join(parts), show.DIM)
 
 
@@ -103,20 +108,27 @@ def _end(record: Record) -> Iterator[list[Content]]:
         yield [_title("Returned"), _cut(_text(record.output))]
 
 
+def _checks(outcome: str) -> list[Content]:
+    """What checks said. Which of them, and why, is not kept."""
+    why = "A batch over its case shows why."
+    return [_title("Checks"), verdict(outcome), *([] if outcome == "pass" else [Content.styled(why, show.DIM)])]
+
+
 def _options(record: Record) -> list[Content]:
-    held = {**record.options, "seed": record.seed}
+    held = {**record.options, "base seed": record.seed}
     return [_title("Options"), _cut(" · ".join(f"{name} {_text(value)}" for name, value in _some(held.items())))]
 
 
-def _identity(record: Record) -> dict[str, Any]:
+def _identity(record: Record, whole: bool) -> dict[str, Any]:
     prompt = record.prompt
     changed = " (changed since)" if prompt.dirty else ""
     away = record.engine is not None and record.engine.server is not None
+    other = UNKNOWN_WEIGHTS if away else "not pinned"
     return {
         "record": record.id,
-        "prompt": prompt.hash,
+        "prompt": prompt.hash if whole else _short(prompt.hash),
         **({"commit": f"{prompt.commit}{changed}"} if prompt.commit else {}),
-        "weights": record.model.sha256 or (UNKNOWN_WEIGHTS if away else "not pinned"),
+        "weights": (record.model.sha256 if whole else _short(record.model.sha256)) or other,
     }
 
 
@@ -180,6 +192,11 @@ def _values(title: str, values: Mapping[str, Any]) -> list[Content]:
 
 def _some(things: Iterable[Any]) -> list[Any]:
     return list(things)[:MAX_PARTS]
+
+
+def _short(hash: str | None) -> str:
+    """As much of a hash as tells it from others."""
+    return f"{hash[:HASH]}…" if hash else ""
 
 
 def _text(value: Any) -> str:

@@ -29,7 +29,7 @@ from promptlab.tui.screens.history_state import FILTERS
 from promptlab.tui.screens.keep_case import KeepCaseScreen
 from promptlab.tui.widgets.field import Area, Line
 from promptlab.tui.widgets.options import OptionsPane
-from promptlab.tui.widgets.runs import RunList
+from promptlab.tui.widgets.runs import RunList, moment, row
 from tests.files.test_store import record
 from tests.tui.kit import Held, Player, playing
 from tests.tui.test_hostile import EVIL, SEEN, check, squash
@@ -127,13 +127,13 @@ def test_search_as_you_type(some: Path, engine: FakeEngine) -> None:
             assert "✗ failed" in text
             assert "✓ pass" in text
             assert "✗ fail " in text
-            assert "explain · alpha · lake-1" in text
+            assert "explain · lake-1 · alpha" in text
             await here.player.type("rain")
             await here.shows("01K0B", "01K0A")
             assert here.runs.highlighted == 0
             await here.player.type(" verdict")
             await here.shows()
-            assert "No run is like that." in here.preview
+            assert "No run matches." in here.preview
             await here.player.type(":pass")
             await here.shows("01K0A")
 
@@ -237,6 +237,33 @@ def test_a_history_that_cannot_be_opened_is_said_and_left_alone(
     assert path.read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    ("started_at", "shown"),
+    [
+        ("2026-03-02T10:20:30.000Z", "10:20"),
+        ("2026-03-01T10:20:30.000Z", "03-01 10:20"),
+        ("2025-03-02T10:20:30.000Z", "2025-03-02 10:20"),
+    ],
+)
+def test_of_a_moment_is_shown_what_today_does_not_tell(started_at: str, shown: str) -> None:
+    assert moment(started_at, "2026-03-02") == shown
+
+
+def test_a_pinned_run_stands_where_the_others_do_and_days_are_told_anew(some: Path, engine: FakeEngine) -> None:
+    async def go() -> None:
+        async with looking(some, engine) as here:
+            await here.mark("01K0A")
+            await here.player.press("p")
+            await here.player.until(lambda: here.screen.hits[0].pinned, "the star")
+            first, second = (str(row(hit, False, "2026-01-01")) for hit in here.screen.hits[:2])
+            assert first.index("★") == len("[ ]")
+            assert first.index("01-02") == second.index("01-02")
+            here.runs.today = here.screen.hits[0].started_at[:10]
+            assert "[ ]★ 03:04  " in str(here.runs.options[0].prompt)
+
+    asyncio.run(go())
+
+
 # --- the marked run
 
 
@@ -251,15 +278,22 @@ def test_the_preview_shows_all_that_a_run_was(some: Path, engine: FakeEngine) ->
                 "topic  snow",
                 "It is cold.",
                 "80.0 tok/s",
-                "hhhh",
+                "its own seed",
+                "base seed",
+                f"weights  {'a' * 16}…",
             ):
                 assert words in here.preview
             assert "Explain." not in here.preview
+            assert "Checks" not in here.preview
             await here.player.press("i")
-            for words in ("Asked: output", "▸ user", "Source", "Explain.", "llama.cpp  1.0"):
+            for words in ("Asked: output", "▸ user", "Source", "Explain.", "llama.cpp  1.0", f"weights  {'a' * 64}"):
                 assert words in here.preview
             await here.player.press("i")
             assert "Source" not in here.preview
+            await here.mark("01K0B")
+            assert "Checks\n✗ fail\nA batch over its case shows why." in here.preview
+            await here.mark("01K0A")
+            assert "Checks\n✓ pass\n\n" in here.preview
             await here.mark("01K0D")
             for words in ("✗ failed", "EngineError: the worker died (SIGKILL)", "last words"):
                 assert words in here.preview

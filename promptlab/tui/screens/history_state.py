@@ -143,6 +143,7 @@ class HistoryState(Screen[None]):
         runs = self.query_one(RunList)
         count = len(found.ids)
         runs.border_title = Content("1 run" if count == 1 else f"{count:,} runs")
+        runs.today = found.today
         self._subtitle()
 
     def watch_ticked(self) -> None:
@@ -201,7 +202,9 @@ class HistoryState(Screen[None]):
         if self.record is None:
             text.update(_advice(self.found, program(self).keys))
         else:
-            text.update(preview(self.record, self.details, self._verdicts.get(self.record.id)))
+            id = self.record.id
+            checked = next((hit.verdict for hit in self.hits if hit.id == id), None)
+            text.update(preview(self.record, self.details, checked, self._verdicts.get(id)))
 
 
 def _advice(found: Found | None, keys: Mapping[str, str]) -> Content:
@@ -209,7 +212,7 @@ def _advice(found: Found | None, keys: Mapping[str, str]) -> Content:
     if found is None or found.ids:
         return Content("")
     if found.anything:
-        return Content("No run is like that. All words must occur; of the last one, its beginning does.")
+        return Content("No run matches. Every word must occur in it; the last one may be the beginning of a word.")
     play, run = (shown_key("screen.play", keys), show.ACCENT), (shown_key("run", keys), show.ACCENT)
     lines = [
         Content.styled("Nothing has been run yet.", "bold"),

@@ -12,6 +12,7 @@ from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from promptlab.tui import show
+from promptlab.tui.describe import verdict
 from promptlab.tui.widgets.listed import Listed, place
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ class RunList(Listed):
     """What to list."""
     ticked: var[frozenset[str]] = var(frozenset(), init=False)
     """The ids of those that are ticked."""
+    today: var[str] = var("", init=False)
+    """The day it is, as in the times of runs: of its runs the time is enough."""
 
     class Marked(Message):
         """Another run is marked."""
@@ -70,7 +73,12 @@ class RunList(Listed):
         changed = old ^ ticked
         for number, hit in enumerate(self.hits):
             if hit.id in changed:
-                self.relabel(number, row(hit, hit.id in ticked))
+                self.relabel(number, self._row(hit))
+
+    def watch_today(self) -> None:
+        """What was of today is of yesterday now."""
+        for number, hit in enumerate(self.hits):
+            self.relabel(number, self._row(hit))
 
     def to_first(self) -> None:
         """Mark the first one."""
@@ -99,27 +107,34 @@ class RunList(Listed):
             self.post_message(self.Wanted())
 
     def _made(self, hits: tuple[Hit, ...]) -> list[Option]:
-        return [Option(row(hit, hit.id in self.ticked)) for hit in hits]
+        return [Option(self._row(hit)) for hit in hits]
+
+    def _row(self, hit: Hit) -> Content:
+        return row(hit, hit.id in self.ticked, self.today)
 
 
-def row(hit: Hit, ticked: bool) -> Content:
-    """A run, in two lines."""
-    box = Content.styled("[x] ", f"bold {show.ACCENT}") if ticked else Content("[ ] ")
-    pin = Content.styled("★ ", show.ACCENT) if hit.pinned else Content("")
-    time = show.line(hit.started_at[:16].replace("T", " "), show.DIM)
-    about = [show.line(hit.label, "bold"), show.line(hit.model), show.line(hit.case or "")]
+def row(hit: Hit, ticked: bool, today: str) -> Content:
+    """A run, in two lines. Which case it is comes before the model: it tells the runs of a comparison apart."""
+    box = Content.styled("[x]", f"bold {show.ACCENT}") if ticked else Content("[ ]")
+    pin = Content.styled("★ ", show.ACCENT) if hit.pinned else Content("  ")
+    time = show.line(moment(hit.started_at, today), show.DIM)
+    about = [show.line(hit.label, "bold"), show.line(hit.case or ""), show.line(hit.model)]
     about += [Content(f"sample {hit.sample + 1}")] if hit.sample else []
     first = Content.assemble(box, pin, show.join([time, outcome(hit), show.join(about, " · ")]))
-    return show.lines([first, Content("    ") + excerpt(hit)])
+    return show.lines([first, Content("     ") + excerpt(hit)])
+
+
+def moment(started_at: str, today: str) -> str:
+    """When a run began, without the day where that is today, and else without the year where that is this one."""
+    day, time = started_at[:10], started_at[11:16]
+    if day == today:
+        return time
+    return f"{day[5:] if day[:4] == today[:4] else day} {time}"
 
 
 def outcome(hit: Hit) -> Content:
     """What came of it, where that is known: it failed, or what checks said."""
-    if hit.error is not None:
-        return Content.styled("✗ failed", show.BAD)
-    styles = {"pass": ("✓", show.GOOD), "fail": ("✗", show.BAD), "unscored": ("?", show.WARN)}
-    mark, style = styles.get(hit.verdict or "", ("", ""))
-    return show.line(f"{mark} {hit.verdict}", style) if mark else Content("")
+    return Content.styled("✗ failed", show.BAD) if hit.error is not None else verdict(hit.verdict)
 
 
 def excerpt(hit: Hit) -> Content:
