@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList
 
 from promptlab.engine.fake import FakeEngine
@@ -325,6 +326,50 @@ def test_a_name_is_taken_once(library: Path, engine: FakeEngine, monkeypatch: py
             await player.until(lambda: "written to runs.jsonl" in player.text())
             await player.press("f2")
             await works(player)
+
+    asyncio.run(go())
+
+
+# --- the screen below them ---
+
+
+@pytest.mark.parametrize(
+    ("keys", "title"),
+    [
+        (("question_mark",), "Keys"),
+        (("n",), "Next turn"),
+        (("s",), "Keep as a case"),
+        (("x",), "A worked example"),
+        (("k",), "Cases for"),
+        (("f4", "down", "d"), "Delete"),
+        (("f4", "down", "x"), "Write the"),
+    ],
+)
+def test_the_screen_below_a_window_stays_to_be_seen(
+    library: Path, engine: FakeEngine, keys: tuple[str, ...], title: str
+) -> None:
+    seed(library)
+
+    async def go() -> None:
+        async with playing(library, engine) as player:
+            await answered(player)
+            for key in keys:
+                await player.press(key)
+                await player.pilot.pause()
+            await player.until(lambda: title in player.text())
+            assert isinstance(player.top(), ModalScreen)
+            await player.until(lambda: "promptlab" in player.text().splitlines()[0])
+
+    asyncio.run(go())
+
+
+def test_the_working_copy_has_no_difference_to_itself(library: Path, engine: FakeEngine) -> None:
+    async def go() -> None:
+        async with playing(library, engine) as player:
+            top = await listing(player)
+            await player.until(lambda: top.marked and "source of numbers/count" in player.text())
+            await player.press("d")
+            await player.until(lambda: "Mark another version" in player.text())
 
     asyncio.run(go())
 

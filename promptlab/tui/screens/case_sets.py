@@ -29,8 +29,6 @@ class CaseSetScreen(Window[str | None]):
 
     DEFAULT_CSS = """
     CaseSetScreen {
-        align: center middle;
-        background: $background 60%;
         & > Vertical {
             width: 94%; max-width: 100; height: auto; max-height: 92%;
             border: round $accent; border-title-color: $text; border-subtitle-color: $text-muted; padding: 0 1;

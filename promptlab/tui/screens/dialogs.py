@@ -11,15 +11,12 @@ from textual.content import Content
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from promptlab.tui import show
 from promptlab.tui.bindings import bindings
 from promptlab.tui.program import key_of
-from promptlab.tui.screens.window import Window
+from promptlab.tui.screens.window import Window, key_lines
 from promptlab.tui.widgets.field import Line
 
 _LOOK = """
-    align: center middle;
-    background: $background 60%;
     & > Vertical { width: 90%; max-width: 72; height: auto; padding: 1 2; border: round $accent; }
     & Static { height: auto; }
     & .keys { margin-top: 1; color: $text-muted; }
@@ -33,19 +30,19 @@ class SureScreen(Window[bool]):
     BINDINGS = bindings("sure")
     scope = "sure"
 
-    def __init__(self, question: Content, yes: str) -> None:
+    def __init__(self, title: str, question: Content, yes: str) -> None:
         super().__init__()
+        self._title_text = title
         self._question = question
         self._yes = yes
 
     def compose(self) -> ComposeResult:
         """The question, and the keys that answer it."""
-        with Vertical():
+        with Vertical() as pane:
+            pane.border_title = Content(self._title_text)
             yield Static(self._question)
-            keys = [(key_of(self, "sure.yes"), self._yes), (key_of(self, "sure.no"), "leave everything as it is")]
-            yield Static(
-                show.join([Content.assemble((k, show.ACCENT), f" {what}") for k, what in keys], "   "), classes="keys"
-            )
+            keys = [(key_of(self, "sure.yes"), self._yes), (key_of(self, "sure.no"), "leaves everything as it is")]
+            yield Static(key_lines(keys), classes="keys")
 
 
 class ChoiceScreen(Window[int | None]):

@@ -181,8 +181,8 @@ class HistoryScreen(HistoryState):
         hidden = len(set(ids) - set(self.found.ids if self.found else ()))
         also += [f"{hidden:,} of them not in this list"] if hidden else []
         question = Content(", ".join([f"Delete {count(len(ids))}", *also, "for good?"]))
-        what = "delete it" if len(ids) == 1 else "delete them"
-        open_window(self, SureScreen(question, what), partial(self._delete, ids))
+        what = "deletes it" if len(ids) == 1 else "deletes them"
+        open_window(self, SureScreen("Delete", question, what), partial(self._delete, ids))
 
     def _delete(self, ids: Sequence[str], sure: bool | None) -> None:
         if sure:

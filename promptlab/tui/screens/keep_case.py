@@ -40,8 +40,6 @@ class KeepCaseScreen(Keeping):
     DEFAULT_CSS = f"""
     KeepCaseScreen {{
         {CONTROLS}
-        align: center middle;
-        background: $background 60%;
         & > VerticalScroll {{
             width: 94%; max-width: 90; height: auto; max-height: 94%;
             border: round $accent; border-title-color: $text; border-subtitle-color: $text-muted; padding: 0 1;

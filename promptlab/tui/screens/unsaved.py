@@ -13,7 +13,7 @@ from textual.widgets import Static
 from promptlab.tui import show
 from promptlab.tui.bindings import bindings
 from promptlab.tui.program import key_of
-from promptlab.tui.screens.window import Window
+from promptlab.tui.screens.window import Window, key_lines
 
 Choice = Literal["save", "keep", "discard"]
 
@@ -23,10 +23,9 @@ class UnsavedScreen(Window[Choice | None]):
 
     DEFAULT_CSS = """
     UnsavedScreen {
-        align: center middle;
-        background: $background 60%;
         & > Vertical { width: 60; max-width: 90%; height: auto; border: round $warning; padding: 1 2; }
         & Static { height: auto; }
+        & .keys { margin-top: 1; }
     }
     """
     BINDINGS = bindings("unsaved")
@@ -43,13 +42,11 @@ class UnsavedScreen(Window[Choice | None]):
         """The prompts, and the keys."""
         keys = [
             (key_of(self, "unsaved.save"), "saves"),
-            (key_of(self, "unsaved.keep"), "keeps it, not saved, also for the next time"),
+            (key_of(self, "unsaved.keep"), "leaves it unsaved; it is here again next time"),
             (key_of(self, "unsaved.discard"), "forgets what was typed"),
             (key_of(self, "unsaved.stay"), "goes back"),
         ]
         with Vertical() as pane:
             pane.border_title = Content("Not saved")
             yield Static(show.line(", ".join(self._names), "bold"))
-            yield Static(
-                Content("") + show.lines([Content.assemble((f"{k:>5}", show.ACCENT), f"  {w}") for k, w in keys])
-            )
+            yield Static(key_lines(keys), classes="keys")

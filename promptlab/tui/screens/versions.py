@@ -19,15 +19,11 @@ from promptlab.tui.desk import Desk, Task
 from promptlab.tui.program import key_of
 from promptlab.tui.screens.window import Window
 from promptlab.tui.widgets.field import Line
+from promptlab.tui.widgets.hanging import Hanging, difference, source
 
 if TYPE_CHECKING:
     from promptlab.app.lab import Lab
     from promptlab.app.versions import Listing, Preview, Version
-
-MAX_LINES = 2_000
-"""Of a source, or of a difference."""
-MAX_LINE = 2_000
-_STYLES = {"+": show.GOOD, "-": show.BAD, "@": show.ACCENT, "\\": show.DIM}
 
 
 class VersionsScreen(Window[tuple[str, ...] | None]):
@@ -35,8 +31,6 @@ class VersionsScreen(Window[tuple[str, ...] | None]):
 
     DEFAULT_CSS = """
     VersionsScreen {
-        align: center middle;
-        background: $background 60%;
         & > Vertical { width: 94%; max-width: 130; height: 92%; border: round $accent; padding: 0 1; }
         & OptionList {
             height: auto; max-height: 45%; border: none; padding: 0; text-wrap: nowrap; text-overflow: ellipsis;
@@ -47,7 +41,6 @@ class VersionsScreen(Window[tuple[str, ...] | None]):
         & .notice { display: none; height: auto; color: $text-warning; }
         & .notice.-shown { display: block; }
         & VerticalScroll { height: 1fr; border-top: solid $border-blurred; border-title-color: $text-muted; }
-        & VerticalScroll > Static { height: auto; }
     }
     """
     BINDINGS = bindings("versions")
@@ -75,7 +68,7 @@ class VersionsScreen(Window[tuple[str, ...] | None]):
             yield OptionList()
             yield Line("", placeholder="another revision: HEAD~2, a branch, a tag, a commit")
             with VerticalScroll(can_focus=True):
-                yield Static(classes="preview")
+                yield Hanging()
 
     def on_mount(self) -> None:
         """Ask for the log."""
@@ -109,7 +102,7 @@ class VersionsScreen(Window[tuple[str, ...] | None]):
         self._show()
 
     def _unseen(self, reasons: tuple[str, ...]) -> None:
-        self.query_one(".preview", Static).update(show.lines([show.line(r, show.BAD) for r in reasons]))
+        self.query_one(Hanging).show([show.line(reason, show.BAD) for reason in reasons])
 
     # --- what is shown -----------------------------------------------------------------------------------------------
 
@@ -131,7 +124,7 @@ class VersionsScreen(Window[tuple[str, ...] | None]):
         at = version.label.partition("@")[2]
         name = show.line(f"{at or 'working copy':<13}", "bold")
         facts = [
-            show.line(version.date[:16].replace("T", " ")),
+            show.line(f"{version.date[:16].replace('T', ' '):<16}"),
             show.line(version.hash[:8], show.DIM),
             show.line(version.subject),
         ]
@@ -148,12 +141,11 @@ class VersionsScreen(Window[tuple[str, ...] | None]):
             return
         is_past = preview.label != self._prompt
         if self._sources or not is_past:
-            pane.border_title = show.line(f"source of {preview.label}")
-            shown = _cut(preview.source.split("\n"))
+            pane.border_title = show.line(f" source of {preview.label} ")
+            self.query_one(Hanging).show(source(preview.source.split("\n")))
         else:
-            pane.border_title = show.line(f"from {preview.label} to the working copy")
-            shown = _difference(preview)
-        self.query_one(".preview", Static).update(shown)
+            pane.border_title = show.line(f" from {preview.label} to the working copy ")
+            self.query_one(Hanging).show(_difference(preview), hang=1)
         pane.scroll_home(animate=False)
 
     # --- what is done ------------------------------------------------------------------------------------------------
@@ -198,30 +190,25 @@ class VersionsScreen(Window[tuple[str, ...] | None]):
 
     def action_turn(self) -> None:
         """Show sources, or differences."""
+        if self.marked is not None and self.marked.label == self._prompt:
+            what = "Mark another version: what is different is shown from there to the working copy."
+            self.notify(what, severity="warning", markup=False)
+            return
         self._sources = not self._sources
         self._show()
 
 
-def _difference(preview: Preview) -> Content:
+def _difference(preview: Preview) -> list[Content]:
     if preview.problem:
-        return show.line(preview.problem, show.BAD)
+        return [show.line(preview.problem, show.BAD)]
     if not preview.changes:
-        return Content.styled("Nothing is different now.", show.DIM)
+        return [Content.styled("Nothing is different now.", show.DIM)]
     lines: list[str] = []
     for change in preview.changes:
         if len(preview.changes) > 1:
             lines.append(f"@ {change.new or change.old}")
         lines += change.lines
-    return _cut(lines, coloured=True)
-
-
-def _cut(lines: list[str], *, coloured: bool = False) -> Content:
-    shown = [
-        show.line(line[:MAX_LINE].replace("\t", "    "), _STYLES.get(line[:1], "") if coloured else "")
-        for line in lines[:MAX_LINES]
-    ]
-    more = len(lines) - MAX_LINES
-    return show.lines([*shown, *([Content.styled(f"… and {more:,} lines more", show.DIM)] if more > 0 else [])])
+    return difference(lines)
 
 
 def _other(label: str) -> Version:

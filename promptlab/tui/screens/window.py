@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar, Generic, TypeVar
 
 from textual import events, on
 from textual.await_complete import AwaitComplete
 from textual.binding import BindingType
+from textual.content import Content
 from textual.screen import ModalScreen, Screen
 
 from promptlab.tui import show
@@ -52,6 +54,12 @@ class Window(ModalScreen[T], Closing[T], Generic[T]):
 
     BINDINGS: ClassVar[list[BindingType]] = [help_binding("app.help")]
     scope: Scope
+
+
+def key_lines(keys: Sequence[tuple[str, str]]) -> Content:
+    """What each key does, below each other."""
+    width = max(len(key) for key, _ in keys)
+    return show.lines([Content.assemble((f"{key:>{width}}", show.ACCENT), f"  {what}") for key, what in keys])
 
 
 class Keeping(Window[None]):
