@@ -22,6 +22,10 @@ MAX_INT_BITS = 4096
 MAX_REPEAT = 100_000
 """Items of a text or list that `*` makes."""
 
+_TAG = re.compile(r"\{(?:\{.*?(?:\}\}|$)|%.*?(?:%\}|$)|#.*?(?:#\}|$))")
+_NAMED = re.compile(r"unknown tag '(\w+)'|(?:got|unexpected) '(\w+)'")
+"""The statement, or else the word, that an error of Jinja's is about."""
+
 
 class Complaint(Exception):
     """A rule of the language is broken; becomes a RenderError with the line."""
@@ -88,10 +92,23 @@ def syntax_error(error: jinja2.TemplateSyntaxError, sources: Mapping[str, str], 
     where = error.filename or error.name or file
     lines = sources.get(where, "").split("\n")
     line = lines[error.lineno - 1] if 0 < error.lineno <= len(lines) else ""
-    # Jinja knows the line only; the first tag on it is where the reader should look.
-    tag = re.search(r"\{[{%#]", line)
+    tag = _guilty(line, error.message or "")
     column = tag.start() + 1 if tag else (len(line) - len(line.lstrip()) + 1 if line else 0)
     return SourceError([Problem(where, error.lineno, column, shorten(error.message or "cannot be read", 200))])
+
+
+def _guilty(line: str, message: str) -> re.Match[str] | None:
+    """The tag on a line that an error is about, of which Jinja knows the line only: that which holds what the message
+    names, or else the first.
+    """
+    tags = list(_TAG.finditer(line))
+    if named := _NAMED.search(message):
+        statement, word = named.groups()
+        held = re.compile(rf"\{{%[-+]?\s*{statement}\b" if statement else rf"\b{word}\b")
+        holding = [tag for tag in tags if held.search(tag.group())]
+        if len(holding) == 1:
+            return holding[0]
+    return tags[0] if tags else None
 
 
 def template_error(error: Exception, file: str, files: Collection[str]) -> Exception:

@@ -266,6 +266,10 @@ TAGS = [
     case("a name that is a word", "q{% generate loop %}", "p.jinja:1:2: a generation cannot be called 'loop'"),
     case("a key twice", "q{% generate g top_k=1 top_k=2 %}", "p.jinja:1:2: top_k= stands here a second time"),
     case("an unknown tag", "q\n\n {% zork %}{{ x }}", "p.jinja:3:2: Encountered unknown tag 'zork'."),
+    case("an unknown tag behind another", "{{ zork }}{# zork #}{%- zork %}---", "p.jinja:1:21: Encountered unknown tag 'zork'."),
+    case("an unknown tag behind one that begins so", "{% set a %}{% endset %}{% seta %}", "p.jinja:1:24: Encountered unknown tag 'seta'."),
+    case("an unknown tag that stands there twice", "{{ x }}{% zork %}{% zork %}", "p.jinja:1:1: Encountered unknown tag 'zork'."),
+    case("a word too many behind another tag", "{{ x }}{{ x zork }}", "p.jinja:1:8: expected token 'end of print statement', got 'zork'"),
     case("a role that is not closed", U + "q", "p.jinja:1:1: Unexpected end of template. Jinja was looking for the following tags: 'enduser'. The innermost block that needs to be closed is 'user'."),
     case("two blocks of a name", "{% block a %}x{% endblock %}\n{% block a %}y{% endblock %}", "p.jinja:2:1: block 'a' defined twice"),
 ]  # fmt: skip

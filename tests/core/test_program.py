@@ -269,7 +269,7 @@ ERRORS = [
     ("{% user %}in", "p.jinja:1:1: Unexpected end of template. Jinja was looking for the following tags: 'enduser'"),
     ("{% enduser %}", "p.jinja:1:1: Encountered unknown tag 'enduser'"),
     ("{% user x %}{% enduser %}", "p.jinja:1:1: expected token 'end of statement block', got 'x'"),
-    ("{% user %}{% endsystem %}", "p.jinja:1:1: Encountered unknown tag 'endsystem'"),
+    ("{% user %}{% endsystem %}", "p.jinja:1:11: Encountered unknown tag 'endsystem'"),
     # order
     ("", "p.jinja: nothing has been said before the first {% generate %}"),
     ("{% generate g %}", "p.jinja:1: nothing has been said before the first {% generate %}"),
@@ -328,7 +328,7 @@ ERRORS = [
     ("a {% zork %}", "p.jinja:1:3: Encountered unknown tag 'zork'."),
     ("{% trans %}a{% endtrans %}", "p.jinja:1:1: Encountered unknown tag 'trans'."),
     ("{% do x %}", "p.jinja:1:1: Encountered unknown tag 'do'."),
-    ("{% for x in [1] %}{% break %}{% endfor %}", "p.jinja:1:1: Encountered unknown tag 'break'."),
+    ("{% for x in [1] %}{% break %}{% endfor %}", "p.jinja:1:19: Encountered unknown tag 'break'."),
     ("\n\n{{ 1 | zork }}", "p.jinja:3:1: No filter named 'zork'."),
     ("{{ [1, 2] | random }}", "p.jinja:1:1: No filter named 'random'."),
     ("{{ lipsum() }}", "p.jinja:1: 'lipsum' is undefined"),
