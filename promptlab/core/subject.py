@@ -134,7 +134,9 @@ class Difference:
     parting: Parting | None
     """Where their tokens part."""
     note: str
-    """Why no such token can be named; empty where one is."""
+    """Why no such token can be named; empty where one is, and where they are the same."""
+    same: str = ""
+    """How exactly they are the same, where they are."""
 
 
 def difference(a: Subject, b: Subject, pieces: Mapping[str, Pieces | str]) -> Difference:
@@ -153,5 +155,5 @@ def difference(a: Subject, b: Subject, pieces: Mapping[str, Pieces | str]) -> Di
     parting = part(a.steps[-1], b.steps[-1], (both[0], both[1]), same_model=a.weights == b.weights)
     if parting is None:
         same = "token for token" if a.weights == b.weights else "letter for letter"
-        return Difference(marked, None, f"they are the same, {same}")
+        return Difference(marked, None, "", same)
     return Difference(marked, parting, "")

@@ -146,7 +146,8 @@ def where(found: Difference) -> Content:
     notes = [] if found.stretches is not None else [Content.styled("Too different to mark words.", show.DIM)]
     parting = found.parting
     if parting is None:
-        return show.join([*notes, show.line(f"First token that differs: {found.note}.", show.DIM)], " ")
+        said = f"They are the same, {found.same}." if found.same else f"First token that differs: {found.note}."
+        return show.join([*notes, show.line(said, show.DIM)], " ")
     after = Content.assemble(("First token that differs, after ", show.DIM), _tail(parting))
     if parting.by_text:
         notes.append(Content.styled("The models' tokens differ, so it is found by its place in the text.", show.DIM))
@@ -294,7 +295,9 @@ def agreement(found: Agreement) -> Content:
         share = len(each.members) / count
         full = round(share * BAR)
         bar = (("━" * full, show.ACCENT), ("─" * (BAR - full), "$border-blurred"))
-        title = Content.assemble(f"{len(each.members)}/{count} {share:4.0%} ", *bar, " ", show.line(names, "bold"))
+        number = f"{len(each.members):>{len(str(count))}}"
+        said = f"said by {number} of {count} {share:4.0%} "
+        title = Content.assemble(said, *bar, " ", show.line(names, "bold"))
         blocks += [Content(""), title, _short(each.text)]
     if len(found.columns) > 2:
         blocks += [Content(""), Content.styled("How often two columns say the same", "bold"), _matrix(found)]

@@ -64,14 +64,21 @@ def _tried(rates: Mapping[str, float]) -> str:
 
 def bench_grid(found: Sequence[Benched]) -> Grid:
     """For each model a row for its prompts, and one for each number of answers at once."""
-    headers = ("MODEL", "WORK", "AT ONCE", "TOKENS/S", "LOW", "HIGH")
-    rows = [row for each in found if each.engine for row in _rows(each)]
-    return grid(headers, rows, right=range(2, len(headers)))
+    rows = [(each.model, *row) for each in found if each.engine for row in _rows(each)]
+    return grid(("MODEL", *_HEADERS), rows, right=range(2, len(_HEADERS) + 1))
+
+
+def rates_grid(found: Benched) -> Grid:
+    """The same of one model, without its name."""
+    return grid(_HEADERS, _rows(found) if found.engine else [], right=range(1, len(_HEADERS)))
+
+
+_HEADERS = ("WORK", "AT ONCE", "TOKENS/S", "LOW", "HIGH")
 
 
 def _rows(each: Benched) -> list[tuple[str, ...]]:
-    decoded = [(each.model, "decode", str(rate.size), *_numbers(rate)) for rate in each.decode]
-    return [(each.model, "prefill", "1", *_numbers(each.prefill)), *decoded]
+    decoded = [("decode", str(rate.size), *_numbers(rate)) for rate in each.decode]
+    return [("prefill", "1", *_numbers(each.prefill)), *decoded]
 
 
 def _numbers(rate: Rate | Decode) -> tuple[str, ...]:

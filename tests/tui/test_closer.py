@@ -232,7 +232,7 @@ def test_samples_of_one_model_part_token_by_token(library: Path) -> None:
             text = await seen(player, "after “one two”", "token 3", "sample 2")
             assert "found by its place" not in text
             await player.press("d")
-            await seen(player, "sample 3", "they are the same, token for token")
+            await seen(player, "sample 3", "They are the same, token for token.")
             await player.press("a")
             await seen(player, "alpha" if "alpha" in player.text() else "The first ×2")
 
@@ -347,11 +347,11 @@ def test_what_the_model_saw(library: Path) -> None:
             assert "max_tokens 5" in text
             assert "12 computed, 0 reused" in text
             await player.press("t")
-            await seen(player, "step 2/2 reason")
+            await seen(player, "step 2 of 2 reason")
             await player.press("left_square_bracket")
-            await seen(player, "step 1/2 verdict")
+            await seen(player, "step 1 of 2 verdict")
             await player.press("right_square_bracket")
-            await seen(player, "step 2/2 reason")
+            await seen(player, "step 2 of 2 reason")
             await player.press("q")
             assert player.top() is player.play
 
@@ -377,7 +377,9 @@ def test_agreement_of_all_columns(library: Path) -> None:
     async def go() -> None:
         async with answered(library, FakeEngine(lambda question, prompt: says[question.model])) as player:
             await player.press("a")
-            await seen(player, "All 2 answers say the same", "2/2 100%", "The first, beta", "in 100% of the pairs")
+            await seen(
+                player, "All 2 answers say the same", "said by 2 of 2 100%", "The first, beta", "in 100% of the pairs"
+            )
             await player.press("escape")
             await player.press("n")
             await player.type("so")

@@ -189,6 +189,7 @@ def test_a_model_is_measured_unless_something_runs(library: Path) -> None:
             await player.press("b")
             await player.until(lambda: "Measured here" in details(player))
             assert "prefill" in details(player)
+            assert "MODEL" not in details(player)
             assert engine.released == ["alpha", "alpha"]
 
     asyncio.run(go())
@@ -206,6 +207,7 @@ def test_the_hash_is_copied(library: Path, engine: FakeEngine) -> None:
             models.write_text(text.replace(f"    sha256: {alpha}\n", ""))
             await player.press("ctrl+l")
             await player.until(lambda: "not pinned" in details(player))
+            assert ", unpinned " in player.within(player.top().query_one(ModelTable))
             await player.press("y", "v")
             await player.until(lambda: "There is no hash to copy." in player.text())
             await player.until(lambda: "alpha has no hash in models.yaml to compare with." in player.text())

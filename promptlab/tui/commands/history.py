@@ -17,7 +17,13 @@ COMMANDS: tuple[Command, ...] = (
     _find("history.pane.previous", "shift+f6,f18", "pane(-1)", "Pane before", "Go to the pane before.", footer=False),
     _find("history.details", "i", "details", "Details", "Show more of a run, or less: messages, source, engine."),
     _find("history.reload", "ctrl+l", "reload", "Reload", "Search again.", footer=False),
-    _again("history.open", "enter", "open", "Open", "Show the answers of the whole run again, as they were."),
+    _again(
+        "history.open",
+        "enter",
+        "open",
+        "Open",
+        "Show it on the play screen, as it was, with what was answered beside it.",
+    ),
     _again("history.again", "r", "again", "Run again", "Ask the ticked runs, or the marked one, once more."),
     _again(
         "history.replay",

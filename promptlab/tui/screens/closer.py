@@ -217,12 +217,16 @@ class CloserScreen(Closing[None]):
         if self.view == "difference":
             return Content(f"{self.at + 1} with {self.other + 1}, of {len(self.subjects)} answers")
         subject = self.subject
-        count = [Content.styled(f"{self.at + 1}/{len(self.subjects)}", show.DIM)] if len(self.subjects) > 1 else []
+        count = (
+            [Content.styled(f"answer {self.at + 1} of {len(self.subjects)}", show.DIM)]
+            if len(self.subjects) > 1
+            else []
+        )
         steps = []
         if self.view == "tokens" and subject.steps:
             step = subject.steps[self.step]
             if len(subject.steps) > 1:
-                steps.append(show.line(f"step {self.step + 1}/{len(subject.steps)} {step.name}"))
+                steps.append(show.line(f"step {self.step + 1} of {len(subject.steps)} {step.name}"))
             steps.append(Content.styled(closely.total(step), show.DIM))
         return show.join([*count, self._named(subject), *steps], "  ")
 

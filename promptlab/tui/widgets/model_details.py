@@ -113,10 +113,10 @@ class ModelDetails(VerticalScroll):
         found = self.news.benched.get(entry.name)
         if found is None:
             return Content("")
-        from promptlab.views.bench import bench_grid  # here because it is slow to import
+        from promptlab.views.bench import rates_grid  # here because it is slow to import
         from promptlab.views.table import as_text
 
-        return show.lines([_heading("Measured here"), show.block(as_text(bench_grid([found])).rstrip("\n"))])
+        return show.lines([_heading("Measured here"), show.block(as_text(rates_grid(found)).rstrip("\n"))])
 
     def _chat_template(self, details: Details) -> Content:
         template = details.header.chat_template if details.header else ""

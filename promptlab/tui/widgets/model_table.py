@@ -36,10 +36,16 @@ class Heading:
     right: bool = False
 
 
+def _state(row: Entry, news: ModelNews) -> Content:
+    """How it stands, and whether its weights could be any."""
+    how = state(row, news)
+    return how if row.sha256 or row.server else how + Content.styled(", unpinned", show.DIM)
+
+
 # In the order in which a narrow table gives them room; they stand in the order of _ORDER.
 _HEADINGS = (
     Heading("MODEL", 20, lambda row, news: show.line(row.name, "bold" if row.askable else "")),
-    Heading("STATE", 17, state),
+    Heading("STATE", 19, _state),
     Heading("SIZE", 7, lambda row, news: Content(show.size(row.bytes) if row.bytes else ""), right=True),
     Heading("LICENSE", 12, lambda row, news: show.line(row.license)),
     Heading("DEFAULT", 7, lambda row, news: Content("✓" if row.default else "")),
