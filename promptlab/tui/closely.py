@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from rich.cells import cell_len
 from textual.content import Content
 
 from promptlab.core.text import sanitize, sanitize_line
@@ -29,6 +30,8 @@ MAX_TEXT = 50_000
 """Characters of a text that are shown."""
 MAX_IDS = 4_000
 """Token ids that are listed."""
+COLUMN = 24
+"""Cells of a column of token ids, at most; a longer token takes several."""
 MAX_NAME = 40
 """Characters of a token's text in a line with others."""
 MAX_BEFORE = 60
@@ -173,8 +176,10 @@ def fork_lines(fork: Fork, pieces: Pieces) -> Content:
 # --- what the model saw ----------------------------------------------------------------------------------------------
 
 
-def saw(subject: Subject, pieces: Pieces | str | None, descent: Descent | None) -> tuple[Paragraph, ...]:
-    """Everything that a model was given, step by step. `pieces` may be why there are none; None while they are read."""
+def saw(subject: Subject, pieces: Pieces | str | None, descent: Descent | None, width: int) -> tuple[Paragraph, ...]:
+    """Everything that a model was given, step by step. `pieces` may be why there are none; None while they are read.
+    Token ids stand in as many columns as there is room for in `width` cells.
+    """
     found: list[Paragraph] = [*_descent(descent)]
     for number, step in enumerate(subject.steps):
         if found:
@@ -183,7 +188,7 @@ def saw(subject: Subject, pieces: Pieces | str | None, descent: Descent | None) 
         found.append(Paragraph(sanitize_line(f"▸ {count}{step.name}"), HEADING))
         found += _facts(subject, step)
         found += _messages(step)
-        found += _read(step, pieces, away=subject.engine is not None and subject.engine.server is not None)
+        found += _read(step, pieces, width, away=subject.engine is not None and subject.engine.server is not None)
     return tuple(found) if subject.steps else (*found, Paragraph("Nothing was asked yet.", show.DIM))
 
 
@@ -238,7 +243,7 @@ def _messages(step: Step) -> Iterator[Paragraph]:
     yield Paragraph("and the answer goes on from there" if begun else "assistant: the answer", f"italic {show.DIM}")
 
 
-def _read(step: Step, pieces: Pieces | str | None, *, away: bool) -> Iterator[Paragraph]:
+def _read(step: Step, pieces: Pieces | str | None, width: int, *, away: bool) -> Iterator[Paragraph]:
     yield from (Paragraph(""), Paragraph("Exact text, the texts of its tokens joined", "bold"))
     if away:
         yield Paragraph("Only its server knows: it writes the messages with a chat template of its own.", show.DIM)
@@ -252,11 +257,27 @@ def _read(step: Step, pieces: Pieces | str | None, *, away: bool) -> Iterator[Pa
     else:
         yield from _block(pieces.join(step.prompt_ids))
     yield from (Paragraph(""), Paragraph(f"Token ids, {len(step.prompt_ids):,} of them", "bold"))
-    for id in step.prompt_ids[:MAX_IDS]:
-        text = f" {quoted(pieces.text(id))}" if isinstance(pieces, Pieces) else ""
-        yield Paragraph(f"{id:>8}{text}", show.DIM)
+    ids = step.prompt_ids[:MAX_IDS]
+    named = [f"{id:>8} {quoted(pieces.text(id))}" if isinstance(pieces, Pieces) else f"{id:>8}" for id in ids]
+    yield from (Paragraph(row, show.DIM) for row in _rows(named, width))
     if len(step.prompt_ids) > MAX_IDS:
         yield Paragraph(f"… and {len(step.prompt_ids) - MAX_IDS:,} more", show.DIM)
+
+
+def _rows(items: Sequence[str], width: int) -> Iterator[str]:
+    """Short texts side by side in columns, in the order in which they are read."""
+    column = min(max(map(cell_len, items), default=0), COLUMN) + 2
+    room = max(width // column, 1)
+    row, taken = "", 0
+    for item in items:
+        columns = -(-(cell_len(item) + 2) // column)
+        if taken and taken + columns > room:
+            yield row.rstrip()
+            row, taken = "", 0
+        taken += columns
+        row += item + " " * (columns * column - cell_len(item))
+    if row:
+        yield row.rstrip()
 
 
 def _block(text: str) -> Iterator[Paragraph]:

@@ -39,12 +39,12 @@ def find_agreement(subjects: Sequence[Subject], lab: Lab, task: Task[Agreement])
 
 
 def tell_seen(
-    subject: Subject, pieces: Pieces | str | None, lab: Lab, task: Task[tuple[Paragraph, ...]]
+    subject: Subject, pieces: Pieces | str | None, width: int, lab: Lab, task: Task[tuple[Paragraph, ...]]
 ) -> tuple[Paragraph, ...]:
     """All that a model was given."""
     from promptlab.app.branch import descent
 
-    return closely.saw(subject, pieces, descent(lab, subject.record) if subject.record else None)
+    return closely.saw(subject, pieces, descent(lab, subject.record) if subject.record else None, width)
 
 
 def branch_run(record: Record, step: int, token: int, id: int, pieces: Pieces, lab: Lab) -> Run:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,12 +18,13 @@ from promptlab.core.tokens import Pieces
 from promptlab.engine.backend import Question
 from promptlab.engine.fake import FakeEngine
 from promptlab.files.paths import model_file
+from promptlab.tui.closely import _rows
 from promptlab.tui.screens.closer import CloserScreen
 from promptlab.tui.screens.closer_turn import TurnScreen
 from promptlab.tui.screens.dialogs import ChoiceScreen
 from promptlab.tui.screens.keep_case import KeepCaseScreen
 from promptlab.tui.widgets.bars import Tab
-from promptlab.tui.widgets.closer_panes import Alternatives, TokensPane
+from promptlab.tui.widgets.closer_panes import Alternatives, Reading, TokensPane
 from promptlab.tui.widgets.field import Area
 from promptlab.tui.widgets.models import ModelList
 from promptlab.tui.widgets.prompts import PromptList
@@ -470,6 +472,39 @@ def test_hostile_text_in_every_view(library: Path) -> None:
             player.top().query_one(Area).insert(EVIL)
             await player.pilot.pause()
             check(player)
+
+    asyncio.run(go())
+
+
+@pytest.mark.parametrize(
+    ("width", "rows"),
+    [
+        (10, ["1 “a”", "2 “日本”", f"3 “{'x' * 30}”", "4 “b”"]),
+        (60, ["1 “a”                     2 “日本”", f"3 “{'x' * 30}”", "4 “b”"]),
+        (100, ["1 “a”                     2 “日本”", f"3 “{'x' * 30}”" + " " * 18 + "4 “b”"]),
+    ],
+)
+def test_token_ids_stand_in_as_many_columns_as_there_is_room_for(width: int, rows: list[str]) -> None:
+    items = ["1 “a”", "2 “日本”", f"3 “{'x' * 30}”", "4 “b”"]
+    assert list(_rows(items, width)) == rows
+    assert list(_rows(["1", "2", "3"], 6)) == ["1  2", "3"]
+    assert list(_rows([], 6)) == []
+
+
+def test_another_width_has_other_columns_of_token_ids(library: Path) -> None:
+    async def go() -> None:
+        async with answered(library, FakeEngine(answer), (120, 40)) as player:
+            await player.press("w")
+            await seen(player, "Token ids, ")
+
+            def many() -> int:
+                return max(len(re.findall(r"\d+ “", each.text)) for each in reading.paragraphs)
+
+            reading = closer(player).query_one(Reading)
+            await player.until(lambda: many() > 1, "columns")
+            before = many()
+            await player.pilot.resize_terminal(60, 40)
+            await player.until(lambda: many() < before, "fewer columns")
 
     asyncio.run(go())
 

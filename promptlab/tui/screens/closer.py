@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 View = Literal["tokens", "difference", "saw", "agreement"]
 FOLLOW_S = 1.0
 """How often to look whether an answer that is being written has grown."""
+MARGIN = 4
+"""Cells of the screen's width that a text has not, with the scroll bar."""
 CHOSEN = 50
 """Cells of an answer's name in a title."""
 
@@ -67,6 +69,8 @@ class CloserScreen(Closing[None]):
         self._following: Timer
         self._in_tokens: tuple[int, int] | None = None
         """The answer and the step whose tokens are shown."""
+        self._told = 0
+        """For which width it was told what a model saw."""
         self._samples = any(each.sample for each in self.subjects)
 
     @property
@@ -94,6 +98,11 @@ class CloserScreen(Closing[None]):
         self._show()
         if any(each.record is None for each in self.subjects):
             self._following = self.set_interval(FOLLOW_S, self._follow)
+
+    def on_resize(self) -> None:
+        """What stands in columns has another number of them."""
+        if self.view == "saw" and self._told and self._told != self.size.width:
+            self._show_saw()
 
     def on_unmount(self) -> None:
         """Nobody waits for tokens any more."""
@@ -266,7 +275,8 @@ class CloserScreen(Closing[None]):
 
     def _show_saw(self) -> None:
         pieces = self._wanted(self.subject) if self.subject.steps else None
-        self._ask("saw", partial(tell_seen, self.subject, pieces), self.query_one(SawPane).show)
+        self._told = self.size.width
+        self._ask("saw", partial(tell_seen, self.subject, pieces, self._told - MARGIN), self.query_one(SawPane).show)
 
     def _ask(self, what: View, work: Any, done: Any) -> None:
         """Have a view worked out, and show it unless another one is looked at by then."""
