@@ -155,7 +155,7 @@ SHELF: list[Step] = [
     (b"d", ("Delete 1 run",)),
     (b"n", ()),
     (b"/", ()),
-    (paste(PASTED), (PASTED_SHOWN, "No run is like that")),
+    (paste(PASTED), (PASTED_SHOWN, "No run matches")),
     (F5, (shown("NAMED"), shown("TOKENS"), shown("TAGGED"))),
     (b"t", ()),
     (F6, ()),
