@@ -94,7 +94,7 @@ def _numbers(step: Step) -> Content:
     if step.usage:
         reused = f" ({step.usage.cached_tokens} reused)" if step.usage.cached_tokens else ""
         parts += [f"in {step.usage.prompt_tokens}{reused}", f"out {step.usage.completion_tokens}"]
-    parts += [step.finish_reason or "cut off", f"its own seed {step.seed}"]
+    parts += [step.finish_reason or "cut off", f"own seed {step.seed}"]
     return show.line(" · ".join(parts), show.DIM)
 
 

@@ -278,7 +278,7 @@ def test_the_preview_shows_all_that_a_run_was(some: Path, engine: FakeEngine) ->
                 "topic  snow",
                 "It is cold.",
                 "80.0 tok/s",
-                "its own seed",
+                "own seed",
                 "base seed",
                 f"weights  {'a' * 16}…",
             ):

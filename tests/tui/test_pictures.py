@@ -55,7 +55,8 @@ def normal(text: str) -> str:
 
     first, _, rest = text.partition("\n")
     first = re.sub(r"(?<=  )[…/~]\S*", blank, first)
-    for pattern in (r"\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)?", r"\b01[0-9A-Z]{24}\b", r"(?<=in )\d+ s\b", r"\bseed \d{4,}"):
+    times = (r"\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)?", r"(?<=\[.\][ ★] )\d\d:\d\d\b")
+    for pattern in (*times, r"\b01[0-9A-Z]{24}\b", r"(?<=in )\d+ s\b", r"\bseed \d{4,}"):
         rest = re.sub(pattern, blank, rest)
     return "\n".join(line.rstrip() for line in [first, *rest.split("\n")]).rstrip() + "\n"
 
