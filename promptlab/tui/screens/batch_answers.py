@@ -34,12 +34,17 @@ if TYPE_CHECKING:
 
 MAX_IN_PLAY = 24
 """Answers that are shown in the columns of play; of more, only the first sample of each column."""
-TABLES = 76
+FRAME = 8
+"""Cells of the screen's width that the picture keeps from its tables: borders, padding, a scroll bar."""
+TABLES = 72
 """Cells that the tables of the picture take at least."""
 
 
 class BatchAnswers(BatchBaseline):
     """What stands behind the marks."""
+
+    _drawn_width = 0
+    """What the picture's tables were made for."""
 
     def changed(self, cases: Set[int]) -> None:
         """Show what has changed, in the case that is open too."""
@@ -138,11 +143,20 @@ class BatchAnswers(BatchBaseline):
         self.page = "picture"
         self.draw_picture()
 
+    @on(Picture.Widened)
+    def _widened(self) -> None:
+        if self.page == "picture" and self._table_width != self._drawn_width:
+            self.draw_picture()
+
+    @property
+    def _table_width(self) -> int:
+        return max(self.app.size.width - FRAME, TABLES)
+
     def draw_picture(self) -> None:
         """Sum up what there is, and show it."""
         if self.matrix is None:
             return
-        width = max(self.size.width - 8, TABLES)
+        width = self._drawn_width = self._table_width
         work = partial(_drawn, self.found, self.matrix, self.held, width)
         self.desk.do(work, done=lambda parts: self.query_one(Picture).show(*parts), lane="slow", key="batch.picture")
 
