@@ -21,6 +21,7 @@ from promptlab.tui.screens.batch import BatchScreen
 from promptlab.tui.screens.closer import CloserScreen
 from promptlab.tui.widgets.casepage import CasePage
 from promptlab.tui.widgets.matrix import MatrixTable
+from promptlab.tui.widgets.picture import Picture
 from promptlab.tui.widgets.setup import Setup
 from promptlab.views.comparison import with_interval
 from promptlab.views.exports import write_json
@@ -337,6 +338,56 @@ def test_the_picture_and_the_files(facts: Path, engine: FakeEngine) -> None:
             assert batch.screen.found is not None
             assert (facts / "out" / "found.json").read_text() == write_json(batch.screen.found)
             assert "<title>explain" in (facts / "found.html").read_text()
+
+    asyncio.run(go())
+
+
+def test_the_picture_is_made_for_the_width_that_there_is(facts: Path, engine: FakeEngine) -> None:
+    engine.answer = knows
+    drawn: list[int] = []
+
+    async def go() -> None:
+        async with batching(facts, engine) as batch:
+            await batch.start()
+            await batch.ended()
+            picture = batch.screen.query_one(Picture)
+            show = picture.show
+            picture.show = lambda *parts: (drawn.append(picture.size.width), show(*parts))[1]  # type: ignore[method-assign]
+            await batch.player.press("a")
+            await batch.player.until(lambda: "cannot tell" in batch.player.text())
+            await batch.player.pilot.resize_terminal(80, 24)
+            await batch.player.until(lambda: len(drawn) == 2, "another picture")
+            await batch.player.pilot.resize_terminal(80, 30)  # no other width
+            await batch.player.press("down", "up")
+            assert len(drawn) == 2
+            narrow = batch.player.text()
+            await batch.player.press("a", "a")
+            await batch.player.until(lambda: len(drawn) == 3)
+            assert batch.player.text() == narrow
+            await batch.player.pilot.resize_terminal(200, 30)
+            await batch.player.until(lambda: len(drawn) == 4, "a wide one")
+
+    asyncio.run(go())
+
+
+def test_notes_do_not_hide_a_line_that_asks(facts: Path, engine: FakeEngine) -> None:
+    engine.answer = knows
+
+    async def go() -> None:
+        async with batching(facts, engine, (80, 24)) as batch:
+            await batch.start()
+            await batch.ended()
+            batch.screen.notify("Written: " + "a long name " * 8)
+            await batch.player.until(lambda: "Written: a long" in batch.player.text())
+            await batch.player.press("k")
+            await batch.player.until(lambda: "Written: a long" not in batch.player.text())
+            assert " Keep as the baseline: explain-facts.baseline.json" in batch.player.text()
+            batch.screen.notify("Another")
+            await batch.player.until(lambda: "Another" in batch.player.text())
+            line = batch.player.text().splitlines()[-2]
+            assert line.strip() == "Keep as the baseline: explain-facts.baseline.json"
+            await batch.player.press("escape")
+            assert not batch.screen.has_class("-asks")
 
     asyncio.run(go())
 

@@ -53,17 +53,20 @@ class AskLine(Horizontal):
     def ask(self, what: str, label: str, text: str) -> None:
         """Ask; what stands there at first can be changed."""
         self.what = what
-        self.query_one(Static).update(Content.styled(label, show.ACCENT))
+        self.query_one(Static).update(Content.styled(f"{label}: ", show.ACCENT))
         with self._line.prevent(Input.Changed):
             self._line.value = text
         self._line.cursor_position = len(self._line.value)
+        self.app.clear_notifications()  # they would hide what is asked; those that come stay above the line
         self.add_class("-asking")
+        self.screen.add_class("-asks")
         self._line.focus()
 
     def close(self) -> None:
         """Ask no more."""
         self.what = ""
         self.remove_class("-asking")
+        self.screen.remove_class("-asks")
 
     @on(Input.Changed)
     def _changed(self, event: Input.Changed) -> None:
