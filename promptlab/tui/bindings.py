@@ -46,7 +46,7 @@ COMMANDS: tuple[Command, ...] = tuple(command for table in _TABLES for command i
 EVERYWHERE: tuple[tuple[str, str], ...] = (
     ("tab shift+tab", "Go to the next field, or the one before."),
     ("↑ ↓ pgup pgdn", "Move in a list; scroll an answer."),
-    ("space", "Turn a switch."),
+    ("space", "Tick a box, or clear it."),
     ("enter", "Take what is marked; in an input, run."),
 )
 """Keys that belong to widgets: for the help screen."""

@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from textual.widgets import Static
@@ -20,6 +21,7 @@ from promptlab.tui.model_work import DISTURBING
 from promptlab.tui.screens.batch import BatchScreen
 from promptlab.tui.screens.closer import CloserScreen
 from promptlab.tui.widgets.casepage import CasePage
+from promptlab.tui.widgets.field import Box
 from promptlab.tui.widgets.matrix import MatrixTable
 from promptlab.tui.widgets.picture import Picture
 from promptlab.tui.widgets.setup import Setup
@@ -352,7 +354,12 @@ def test_the_picture_is_made_for_the_width_that_there_is(facts: Path, engine: Fa
             await batch.ended()
             picture = batch.screen.query_one(Picture)
             show = picture.show
-            picture.show = lambda *parts: (drawn.append(picture.size.width), show(*parts))[1]  # type: ignore[method-assign]
+
+            def shown(*parts: Any) -> None:
+                drawn.append(picture.size.width)
+                show(*parts)
+
+            picture.show = shown  # type: ignore[method-assign]
             await batch.player.press("a")
             await batch.player.until(lambda: "cannot tell" in batch.player.text())
             await batch.player.pilot.resize_terminal(80, 24)
@@ -388,6 +395,25 @@ def test_notes_do_not_hide_a_line_that_asks(facts: Path, engine: FakeEngine) -> 
             assert line.strip() == "Keep as the baseline: explain-facts.baseline.json"
             await batch.player.press("escape")
             assert not batch.screen.has_class("-asks")
+
+    asyncio.run(go())
+
+
+@pytest.mark.parametrize("plain", [False, True])
+def test_what_is_ticked_and_marked_is_seen_without_colours(
+    facts: Path, engine: FakeEngine, plain: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1") if plain else monkeypatch.delenv("NO_COLOR", raising=False)
+
+    async def go() -> None:
+        async with batching(facts, engine, (80, 24)) as batch:
+            likeness, code = batch.setup.query(Box)
+            assert [batch.player.within(each) for each in (likeness, code)] == ["[ ]", "[ ]"]
+            code.focus()
+            await batch.player.press("space")
+            await batch.player.until(lambda: batch.player.within(code) == "[x]")
+            assert batch.setup.draft.code
+            assert (code.visual_style.reverse, likeness.visual_style.reverse) == (plain or None, None)
 
     asyncio.run(go())
 

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 from textual import events
-from textual.widgets import Select, Switch
+from textual.widgets import Select
 
 from promptlab.app.run import Typed
 from promptlab.core.prompt import Input
 from promptlab.engine.fake import FakeEngine
 from promptlab.tui import fields
-from promptlab.tui.widgets.field import Area, Line
+from promptlab.tui.widgets.field import Area, Box, Line
 from tests.tui.kit import playing
 
 EVERY = """\
@@ -144,8 +144,10 @@ def test_what_was_typed_for_an_input_that_has_changed_since_is_left_out(library:
             assert (player.field("tone").draft, player.field("deep").draft) == (Select.NULL, False)
             assert "deep *  boolean · no" in player.text()
             player.field("deep").control.focus()
+            assert player.within(player.field("deep").control) == "[ ]"
             await player.press("space")
             await player.until(lambda: "deep *  boolean · yes" in player.text())
+            await player.until(lambda: player.within(player.field("deep").control) == "[x]")
 
     asyncio.run(go())
 
@@ -160,7 +162,7 @@ def test_every_kind_of_input_reaches_the_prompt(library: Path, engine: FakeEngin
             assert kinds["claim"] is Line
             assert kinds["text"] is Area
             assert kinds["tone"] is Select
-            assert kinds["deep"] is Switch
+            assert kinds["deep"] is Box
             assert kinds["tags"] is Line
             text = player.text()
             for shown in ("claim *", "the statement to judge", "a curious reader", "how many", "optional", "choose…"):

@@ -11,6 +11,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
 from textual.document._edit import Edit
+from textual.geometry import Size
 from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Input, Select, Static, Switch, TextArea
@@ -26,16 +27,17 @@ if TYPE_CHECKING:
 
 
 CONTROLS = """
-    & Input, & TextArea, & Select, & Switch {
+    & Input, & TextArea, & Select, & Box {
         background: $panel;
         padding: 0 1;
         &:focus { background: $block-cursor-background; background-tint: $foreground 0%; }
     }
     & TextArea { padding: 0; }
-    & Switch, & Switch:focus { width: auto; height: 1; border: none; }
+    & Box, & Box:focus { width: auto; height: 1; border: none; }
     & Select { padding: 0; height: 1; }
     & Select > SelectCurrent { background: transparent; padding: 0 1; }
     & Select:focus > SelectCurrent { border: none; background-tint: $foreground 0%; }
+    & Box:focus:nocolor, & Select:focus:nocolor > SelectCurrent { text-style: reverse; }
 """
 """How controls look within whatever has this in its style: before its own rules, so that these can say otherwise."""
 
@@ -98,6 +100,21 @@ class Area(TextArea):
         return super().edit(replace(edit, text=sanitize(edit.text)))
 
 
+class Box(Switch):
+    """Yes or no, as a box to tick. Textual's switch says in colours alone which way is on, and where the focus is."""
+
+    def __init__(self, value: bool = False) -> None:
+        super().__init__(value, animate=False)
+
+    def render(self) -> Content:
+        """As in lists of things to tick."""
+        return Content.styled("[x]", f"bold {show.ACCENT}") if self.value else Content("[ ]")
+
+    def get_content_width(self, container: Size, viewport: Size) -> int:
+        """Of the box alone."""
+        return len("[x]")
+
+
 class Field(Vertical):
     """Shows an input of a prompt, and knows what has been typed."""
 
@@ -137,7 +154,7 @@ class Field(Vertical):
     def _label(self) -> Content:
         mark = Content.styled(" *", show.ACCENT) if self.declared.required else Content("")
         kind = show.line(f"  {_short_type(self.declared)}", show.DIM)
-        # A switch alone does not say to everyone which way is on.
+        # An empty box is an answer, too.
         state = Content.styled(" · yes" if self.draft else " · no") if self.kind == "switch" else Content("")
         return Content.assemble(show.line(self.declared.name, "bold"), mark, kind, state)
 
@@ -152,7 +169,7 @@ class Field(Vertical):
         match self._control:
             case Line(value=text) | Area(text=text):
                 return text
-            case Switch(value=on):
+            case Box(value=on):
                 return on
             case Select(value=choice):
                 return choice
@@ -252,7 +269,7 @@ class Field(Vertical):
             case "area":
                 return Area(draft, placeholder=hint)
             case "switch":
-                return Switch(bool(draft), animate=False)
+                return Box(bool(draft))
             case "choice":
                 return _choices(self.declared, Select.NULL if draft is None else draft)
         return Line(draft, placeholder=hint)

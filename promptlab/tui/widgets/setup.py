@@ -10,11 +10,11 @@ from textual.app import ComposeResult
 from textual.containers import Grid, Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.reactive import var
-from textual.widgets import Select, Static, Switch
+from textual.widgets import Select, Static
 
 from promptlab.tui import show
 from promptlab.tui.widgets.bars import Problems
-from promptlab.tui.widgets.field import CONTROLS, Line
+from promptlab.tui.widgets.field import CONTROLS, Box, Line
 from promptlab.tui.widgets.ticks import Tick, TickList
 
 if TYPE_CHECKING:
@@ -93,8 +93,8 @@ class Setup(VerticalScroll):
         self._options = Line("", placeholder="temperature=0.2 seed=7")
         self._variables = Line("", placeholder="topic=rain audience='a child'")
         self._judge = Line("", placeholder="a model's name")
-        self._likeness = Switch(animate=False)
-        self._code = Switch(animate=False)
+        self._likeness = Box()
+        self._code = Box()
         self._recall: Select[str] = Select(RECALLS, value="everything", allow_blank=False, compact=True)
 
     def compose(self) -> ComposeResult:
@@ -215,7 +215,7 @@ class Setup(VerticalScroll):
         self.prompts.rows = tuple(rows)
 
 
-def _labelled(label: str, control: Line | Select[str] | Switch) -> Vertical:
+def _labelled(label: str, control: Line | Select[str] | Box) -> Vertical:
     return Vertical(Static(Content.styled(label, show.DIM)), control)
 
 
