@@ -132,7 +132,6 @@ def columns_grid(comparison: Comparison, keys: Sequence[str] = ()) -> Grid:
     found = comparison.summaries
     most = max((max(each.pass_at, default=1) for each in found), default=1)
     plain = all(isclose(each.score or 0, each.pass_rate or 0, abs_tol=1e-9) for each in found)  # the rate says as much
-    times = [each.seconds for each in found]
     columns = {
         "": list(keys),
         _column_header(comparison): list(column_names(comparison)),
@@ -143,7 +142,7 @@ def columns_grid(comparison: Comparison, keys: Sequence[str] = ()) -> Grid:
         "ERRORS": [f"{each.errors:,}" for each in found] if any(each.errors for each in found) else [],
         "UNSCORED": [f"{each.unscored:,}" for each in found] if any(each.unscored for each in found) else [],
         "TOKENS": [_tokens(each) for each in found],
-        "SECONDS": [f"{each:.2f}" for each in times] if any(times) else [],
+        "SECONDS": [_seconds(each) for each in found] if any(each.seconds for each in found) else [],
     }
     shown = [header for header, cells in columns.items() if cells]
     rows = zip(*(columns[header] for header in shown), strict=True)
@@ -160,8 +159,16 @@ def _column_header(comparison: Comparison) -> str:
 
 
 def _tokens(summary: Summary) -> str:
-    answers = summary.passed + summary.failed + summary.unscored
+    answers = _answers(summary)
     return f"{summary.completion_tokens / answers:,.0f}" if answers else "-"
+
+
+def _seconds(summary: Summary) -> str:
+    return f"{summary.seconds:.2f}" if _answers(summary) else "-"
+
+
+def _answers(summary: Summary) -> int:
+    return summary.passed + summary.failed + summary.unscored
 
 
 def fixed(number: float | None, digits: int = 2) -> str:

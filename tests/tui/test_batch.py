@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ from promptlab.engine.backend import Question
 from promptlab.engine.fake import FakeEngine
 from promptlab.tui.bindings import of
 from promptlab.tui.model_work import DISTURBING
+from promptlab.tui.screens import batch_answers
 from promptlab.tui.screens.batch import BatchScreen
 from promptlab.tui.screens.closer import CloserScreen
 from promptlab.tui.widgets.casepage import CasePage
@@ -344,7 +346,9 @@ def test_the_picture_and_the_files(facts: Path, engine: FakeEngine) -> None:
     asyncio.run(go())
 
 
-def test_the_picture_is_made_for_the_width_that_there_is(facts: Path, engine: FakeEngine) -> None:
+def test_the_picture_is_made_for_the_width_that_there_is(
+    facts: Path, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     engine.answer = knows
     drawn: list[int] = []
 
@@ -359,7 +363,7 @@ def test_the_picture_is_made_for_the_width_that_there_is(facts: Path, engine: Fa
                 drawn.append(picture.size.width)
                 show(*parts)
 
-            picture.show = shown  # type: ignore[method-assign]
+            monkeypatch.setattr(picture, "show", shown)
             await batch.player.press("a")
             await batch.player.until(lambda: "cannot tell" in batch.player.text())
             await batch.player.pilot.resize_terminal(80, 24)
@@ -373,6 +377,34 @@ def test_the_picture_is_made_for_the_width_that_there_is(facts: Path, engine: Fa
             assert batch.player.text() == narrow
             await batch.player.pilot.resize_terminal(200, 30)
             await batch.player.until(lambda: len(drawn) == 4, "a wide one")
+
+    asyncio.run(go())
+
+
+def test_the_picture_follows_the_answers(facts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch_answers, "REDRAW_S", 0.01)
+    answered: list[int] = []
+
+    def hold(event: object) -> bool:
+        if not isinstance(event, Answered):
+            return False
+        answered.append(event.seq)
+        if len(answered) == 4:
+            engine.gate.clear()
+        return len(answered) in (1, 4)
+
+    engine = Held(knows, hold)
+
+    async def go() -> None:
+        async with batching(facts, engine) as batch:
+            await batch.start()
+            await batch.player.press("a")
+            await batch.player.until(lambda: "· 0 answers" in batch.player.text())
+            engine.gate.set()
+            await batch.player.until(lambda: re.search("· [23] answers", batch.player.text()))
+            assert batch.screen.active
+            engine.gate.set()
+            await batch.player.until(lambda: "· 8 answers" in batch.player.text())
 
     asyncio.run(go())
 

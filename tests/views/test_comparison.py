@@ -160,6 +160,14 @@ def test_columns_show_only_what_there_is() -> None:
     )
 
 
+def test_a_column_without_answers_has_no_numbers() -> None:
+    whole = tried(["P", "F"], ["P", "P"])
+    found = compare(whole.columns, whole.cases, [each for each in whole.results if each.column == 0])
+    first, second = columns_grid(found).rows
+    assert "-" not in first
+    assert second[1:] == ("-", "-", "-")
+
+
 def test_a_pair_says_who_won_against_whom() -> None:
     found = tried(["F"] * 8 + ["P", "F"], ["P"] * 8 + ["P", "F"])
     (row,) = pairs_grid(found, ("one", "two")).rows

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from textual import on
 from textual.content import Content
+from textual.timer import Timer
 
 from promptlab.core.text import sanitize
 from promptlab.tui import show
@@ -36,6 +37,8 @@ MAX_IN_PLAY = 24
 """Answers that are shown in the columns of play; of more, only the first sample of each column."""
 FRAME = 8
 """Cells of the screen's width that the picture keeps from its tables: borders, padding, a scroll bar."""
+REDRAW_S = 2.0
+"""Between two pictures, while answers come."""
 TABLES = 72
 """Cells that the tables of the picture take at least."""
 
@@ -45,6 +48,10 @@ class BatchAnswers(BatchBaseline):
 
     _drawn_width = 0
     """What the picture's tables were made for."""
+    _drawing: Task[tuple[Content, RenderableType]] | None = None
+    """Makes it."""
+    _redrawing: Timer | None = None
+    """Runs until the picture is made again."""
 
     def changed(self, cases: Set[int]) -> None:
         """Show what has changed, in the case that is open too."""
@@ -53,6 +60,8 @@ class BatchAnswers(BatchBaseline):
             self.open_case(arrange=False)
         elif self.page == "picture" and not self.active:
             self.draw_picture()
+        elif self.page == "picture" and self._redrawing is None:
+            self._redrawing = self.set_timer(REDRAW_S, self._redraw)
 
     # --- a case ------------------------------------------------------------------------------------------------------
 
@@ -143,6 +152,13 @@ class BatchAnswers(BatchBaseline):
         self.page = "picture"
         self.draw_picture()
 
+    def _redraw(self) -> None:
+        self._redrawing = None
+        if self._drawing is not None and not self._drawing.over:  # of many answers, that takes long
+            self._redrawing = self.set_timer(REDRAW_S, self._redraw)
+        elif self.page == "picture":
+            self.draw_picture()
+
     @on(Picture.Widened)
     def _widened(self) -> None:
         if self.page == "picture" and self._table_width != self._drawn_width:
@@ -158,7 +174,10 @@ class BatchAnswers(BatchBaseline):
             return
         width = self._drawn_width = self._table_width
         work = partial(_drawn, self.found, self.matrix, self.held, width)
-        self.desk.do(work, done=lambda parts: self.query_one(Picture).show(*parts), lane="slow", key="batch.picture")
+        self._drawing = self.desk.do(work, done=self._show_picture, lane="slow", key="batch.picture")
+
+    def _show_picture(self, parts: tuple[Content, RenderableType]) -> None:
+        self.query_one(Picture).show(*parts)
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
