@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 
 from textual.binding import Binding, BindingType
+from textual.dom import DOMNode
 
 from promptlab.tui.command import PARTS, Command, Scope
 from promptlab.tui.commands import (
@@ -72,6 +74,13 @@ def bindings(scope: Scope) -> list[BindingType]:
 def around(scope: Scope) -> tuple[Command, ...]:
     """All that holds on a screen or in a window, whatever has the focus there."""
     return of(scope, *PARTS.get(scope, ()), "app")
+
+
+def relabel(node: DOMNode, id: str, label: str) -> None:
+    """Let the last line say otherwise what a key of a node does: where it pauses and goes on, for one."""
+    keys = node._bindings.key_to_bindings
+    for key, some in keys.items():
+        keys[key] = [replace(each, description=label) if each.id == id else each for each in some]
 
 
 def help_binding(action: str) -> Binding:

@@ -169,6 +169,8 @@ def test_pausing_loses_nothing_and_asks_nothing_twice(facts: Path) -> None:
             assert len(found.results) == done
             assert not any(slot.state == "running" for k in range(4) for c in (0, 1) for slot in matrix.cell(c, k))
             assert "paused: space goes on" in batch.player.text()
+            await batch.player.until(lambda: "space Go on s Stop ⏎ Open" in batch.player.text())
+            assert "Start" not in batch.player.text()
             await batch.player.press("f2")
             assert f"batch paused {done}/8" in batch.player.text()
             assert not DISTURBING & batch.player.app.activity.keys()  # models can be measured meanwhile
@@ -176,6 +178,7 @@ def test_pausing_loses_nothing_and_asks_nothing_twice(facts: Path) -> None:
             engine.questions.clear()
             await batch.player.press("space")
             await batch.player.until(lambda: batch.phase == "done")
+            await batch.player.until(lambda: "^r Start ⏎ Open" in batch.player.text())
             assert batch.screen.matrix is matrix
             assert len(engine.questions) == 8 - done
             assert len(matrix.results) == 8

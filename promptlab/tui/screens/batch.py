@@ -14,7 +14,7 @@ from textual.widgets import Static
 from promptlab.core.text import sanitize
 from promptlab.tui import show
 from promptlab.tui.batch_words import progress
-from promptlab.tui.bindings import bindings
+from promptlab.tui.bindings import bindings, relabel
 from promptlab.tui.desk import Task
 from promptlab.tui.program import program
 from promptlab.tui.screens.batch_answers import BatchAnswers
@@ -95,6 +95,7 @@ class BatchScreen(BatchAnswers):
     def watch_phase(self) -> None:
         """Say so."""
         super().watch_phase()
+        relabel(self, "batch.pause", "Go on" if self.phase == "paused" else "Pause")
         self._tell()
 
     def watch_paced(self) -> None:
@@ -193,7 +194,8 @@ class BatchScreen(BatchAnswers):
         """Offer what can be done now."""
         match action:
             case "start":
-                return not self.active
+                # What is paused goes on with the key that has paused it, unless something else has been set up.
+                return not self.active and (self.phase != "paused" or self.page == "setup")
             case "pause":
                 return self.phase in ("running", "paused")
             case "stop":
