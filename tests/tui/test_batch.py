@@ -434,6 +434,29 @@ def test_notes_do_not_hide_a_line_that_asks(facts: Path, engine: FakeEngine) -> 
     asyncio.run(go())
 
 
+def test_what_is_said_of_what_can_be_ticked_stands_where_there_is_room(facts: Path, engine: FakeEngine) -> None:
+    about = "What it is for, in many more words than go into a line of a list of things to tick, on a usual screen"
+    (facts / "prompts" / "long.jinja").write_text(f"---\ndescription: {about}\n---\nHello")
+
+    async def go() -> None:
+        async with batching(facts, engine, (120, 60)) as batch:
+            prompts, models = batch.setup.prompts, batch.setup.models
+            assert f"[ ] long {about}" in batch.player.within(prompts)
+            titles = {row.key: row.title for row in models.rows}
+            assert f"[x] {titles['alpha'] or 'alpha'}" in batch.player.within(models)
+            batch.tick("facts", prompts=("long",))
+            least = 60 - prompts.scrollable_content_region.height + 2 * len(prompts.rows)
+            await batch.player.pilot.resize_terminal(120, least)
+            await batch.player.until(lambda: re.search(r"\[x\] long What it is [^…]*… ", batch.player.within(prompts)))
+            await batch.player.pilot.resize_terminal(120, least - 1)
+            await batch.player.until(lambda: re.search(r"│ \[x\] long  +What[^│]*… │", batch.player.text()))
+            assert prompts.ticked == ("long",)
+            assert prompts.marked is not None
+            assert prompts.marked.key == "long"
+
+    asyncio.run(go())
+
+
 @pytest.mark.parametrize("plain", [False, True])
 def test_what_is_ticked_and_marked_is_seen_without_colours(
     facts: Path, engine: FakeEngine, plain: bool, monkeypatch: pytest.MonkeyPatch

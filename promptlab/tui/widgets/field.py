@@ -33,7 +33,7 @@ CONTROLS = """
         &:focus { background: $block-cursor-background; background-tint: $foreground 0%; }
     }
     & TextArea { padding: 0; }
-    & Box, & Box:focus { width: auto; height: 1; border: none; }
+    & Box, & Box:focus { width: auto; height: 1; border: none; padding: 0; }
     & Select { padding: 0; height: 1; }
     & Select > SelectCurrent { background: transparent; padding: 0 1; }
     & Select:focus > SelectCurrent { border: none; background-tint: $foreground 0%; }

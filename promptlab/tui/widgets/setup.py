@@ -13,6 +13,7 @@ from textual.reactive import var
 from textual.widgets import Select, Static
 
 from promptlab.tui import show
+from promptlab.tui.program import key_of
 from promptlab.tui.widgets.bars import Problems
 from promptlab.tui.widgets.field import CONTROLS, Box, Line
 from promptlab.tui.widgets.ticks import Tick, TickList
@@ -25,9 +26,9 @@ if TYPE_CHECKING:
     from promptlab.tui.state import Survey
 
 RECALLS = (
-    ("take what is there", "everything"),
+    ("take them", "everything"),
     ("repeat errors", "answers"),
-    ("answer all again", "nothing"),
+    ("ask all again", "nothing"),
 )
 """What to do with answers that the history has."""
 MAX_VERSIONS = 50
@@ -107,10 +108,10 @@ class Setup(VerticalScroll):
             yield from (
                 _labelled("samples", self._samples),
                 _labelled("options", self._options),
-                _labelled("variables of every case", self._variables),
+                _labelled("shared variables", self._variables),
                 _labelled("judge", self._judge),
                 _labelled("likeness", self._likeness),
-                _labelled("answers in the history", self._recall),
+                _labelled("history's answers", self._recall),
                 _labelled("run `python` checks", self._code),
             )
         yield Problems(id="batch-problems").data_bind(Setup.reasons)
@@ -171,8 +172,9 @@ class Setup(VerticalScroll):
     def watch_survey(self) -> None:
         """List other prompts and models."""
         self._list_prompts()
+        key = key_of(self, "screen.models")
         self.models.rows = tuple(
-            Tick(row.name, row.title, "" if row.askable else _missing(row))
+            Tick(row.name, row.title, row.name if row.title else "", "" if row.askable else _missing(row, key))
             for row in (self.survey.models if self.survey else ())
         )
 
@@ -194,8 +196,8 @@ class Setup(VerticalScroll):
         self.cases.rows = tuple(
             Tick(
                 row.name if names.count(row.name) == 1 else row.file,
-                f"{row.cases:,} case{'' if row.cases == 1 else 's'}  {row.description}",
-                row.problem or "",
+                about=f"{row.cases:,} case{'' if row.cases == 1 else 's'}  {row.description}",
+                problem=row.problem or "",
             )
             for row in files
         )
@@ -208,10 +210,11 @@ class Setup(VerticalScroll):
                 for version in self.versions.get(each.name, ())[:MAX_VERSIONS]
             }
             others = {label: "" for label in self.labels.get(each.name, ()) if label not in (each.name, *logged)}
-            versions = [Tick(label, about, below=each.name) for label, about in {**logged, **others}.items()]
+            versions = [Tick(label, about=about, below=each.name) for label, about in {**logged, **others}.items()]
             shut = each.name in self.folded
             keys = tuple(version.key for version in versions) if shut else ()
-            rows += [Tick(each.name, each.description, each.problem, folded=keys), *([] if shut else versions)]
+            prompt = Tick(each.name, about=each.description, problem=each.problem, folded=keys)
+            rows += [prompt, *([] if shut else versions)]
         self.prompts.rows = tuple(rows)
 
 
@@ -219,8 +222,8 @@ def _labelled(label: str, control: Line | Select[str] | Box) -> Vertical:
     return Vertical(Static(Content.styled(label, show.DIM)), control)
 
 
-def _missing(row: Entry) -> str:
-    """Why a model cannot be asked."""
+def _missing(row: Entry, key: str) -> str:
+    """Why a model cannot be asked, and the key of the screen that says what to do."""
     if row.server:
         return "promptlab trust lets it be asked"
-    return f"missing: {row.pull_command}"
+    return f"missing: see {key}"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from textual import on
+from rich.cells import cell_len
+from textual import events, on
 from textual.content import Content
 from textual.message import Message
 from textual.reactive import var
@@ -16,6 +18,12 @@ from promptlab.tui import show
 from promptlab.tui.bindings import bindings
 from promptlab.tui.widgets.listed import Listed, place
 
+BOX = 4
+"""Cells before a name."""
+GAP = 2
+LEAST = 10
+"""Cells for what is said of each: where a line has less left, only names are shown."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tick:
@@ -23,6 +31,8 @@ class Tick:
 
     key: str
     """Names it."""
+    title: str = ""
+    """What it is called, where that is something else."""
     about: str = ""
     problem: str = ""
     """Why it cannot be ticked."""
@@ -31,9 +41,30 @@ class Tick:
     folded: tuple[str, ...] = ()
     """The keys of its own kinds, where they are not listed. What was ticked of them stays so."""
 
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return self.title or self.key
+
+    @property
+    def said(self) -> str:
+        """What is said of it."""
+        return self.problem or self.about
+
+
+class Look(NamedTuple):
+    """How the things are listed."""
+
+    width: int
+    """Of the list, in cells."""
+    lines: int
+    """Below each name, for what is said of it; 0 where that stands beside the name."""
+    names: int
+    """How wide names are where something stands beside them."""
+
 
 class TickList(Listed):
-    """Boxes to tick, with space or enter."""
+    """Boxes to tick, with space or enter. What is said of each stands below it where there is room for all of them."""
 
     DEFAULT_CSS = """
     TickList { text-wrap: nowrap; text-overflow: ellipsis; }
@@ -55,6 +86,7 @@ class TickList(Listed):
         self.border_title = Content(title)
         self._empty = empty
         self._ticked: dict[str, None] = {}
+        self._look = Look(0, 0, 0)
 
     @property
     def ticked(self) -> tuple[str, ...]:
@@ -85,7 +117,27 @@ class TickList(Listed):
         found = (places.get(key) for key in ((marked.key, marked.below) if marked else ()))
         self._draw(next((place for place in found if place is not None), at))
 
+    def on_resize(self, event: events.Resize) -> None:
+        """Where there is other room, the things are listed otherwise."""
+        if self._looks() != self._look:
+            self._draw(self.highlighted)
+
+    def _looks(self) -> Look:
+        """How the things are listed in the room that there is."""
+        width, height = self.scrollable_content_region.size
+        if width and 2 * len(self.rows) <= height:
+            most = max((len(self._below(row, width)) for row in self.rows), default=0)
+            whole = sum(1 + len(self._below(row, width)) for row in self.rows) <= height
+            return Look(width, most if whole else 1, 0)
+        return Look(width, 0, max((_indent(row) + cell_len(row.name) for row in self.rows), default=0))
+
+    def _below(self, row: Tick, width: int) -> list[Content]:
+        """What is said of a thing, in lines below its name."""
+        text = show.line(row.said, show.DIM)
+        return text.wrap(max(width - BOX - _indent(row), LEAST)) if text.plain else []
+
     def _draw(self, at: int | None) -> None:
+        self._look = self._looks()
         self.clear_options()
         self.add_options([Option(self._label(row)) for row in self.rows])
         if not self.rows:
@@ -124,9 +176,23 @@ class TickList(Listed):
     def _label(self, row: Tick) -> Content:
         ticked = self._is_ticked(row)
         box = Content.styled("[x] ", f"bold {show.ACCENT}") if ticked else Content(" ·  " if row.problem else "[ ] ")
-        name = show.line(row.key, show.DIM if row.problem else "bold" if ticked else "")
-        indent = Content("  " if row.below else "")
+        name = show.line(row.name, show.DIM if row.problem else "bold" if ticked else "")
         folded = sum(key in self._ticked for key in row.folded)
         below = f"  {folded} version{'' if folded == 1 else 's'} ticked" if folded else ""
-        about = show.line(row.problem or row.about, show.DIM)
-        return Content.assemble(indent, box, name, (below, show.ACCENT), "  ", about)
+        head = Content.assemble(" " * _indent(row), box, name, (below, show.ACCENT))
+        width, lines, names = self._look
+        if lines:
+            said = self._below(row, width)
+            if len(said) > lines:
+                said = [show.line(row.said, show.DIM)]
+            margin = " " * (BOX + _indent(row))
+            return show.lines([head, *(Content.assemble(margin, each) for each in said)])
+        blank = max(BOX + names - head.cell_length, 0) + GAP
+        if width - head.cell_length - blank < LEAST:
+            return head
+        return Content.assemble(head, " " * blank, show.line(row.said, show.DIM))
+
+
+def _indent(row: Tick) -> int:
+    """Cells before the box."""
+    return 2 if row.below else 0
