@@ -157,7 +157,7 @@ def _outcome(value: str) -> Outcome:
     for outcome in outcomes:
         if outcome == value.lower():
             return outcome
-    raise UsageError(f"verdict: {shorten(value)!r} is none; there are {', '.join(outcomes)}")
+    raise UsageError(f"verdict: {shorten(value)!r} is no verdict; there are {', '.join(outcomes)}")
 
 
 def both(first: Search, second: Search) -> Search:

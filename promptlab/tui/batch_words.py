@@ -12,6 +12,7 @@ from textual.content import Content
 from promptlab.core.pace import duration
 from promptlab.tui import show
 from promptlab.tui.bindings import shown_key
+from promptlab.tui.closely import saying
 from promptlab.tui.widgets.matrix import BECAME, CACHED, MARKS
 
 if TYPE_CHECKING:
@@ -126,15 +127,13 @@ def clusters(split: Split | None, names: Sequence[str]) -> list[Content]:
         return [Content.styled("nobody has answered yet", show.DIM)]
     total = sum(len(each.members) for each in split.clusters)
     agree = "" if split.agreement is None else f"columns agree {split.agreement:.0%}"
-    count = len(split.clusters)
-    head = f"{count} different answer{'' if count == 1 else 's'} of {total}"
-    lines = [show.join([Content.styled(head, "bold"), Content.styled(agree, show.DIM)])]
+    lines = [show.join([Content.styled(saying(split), "bold"), Content.styled(agree, show.DIM)])]
     for each in split.clusters[:MAX_CLUSTERS]:
         share = Content.styled(f"{len(each.members)}/{total} ", show.ACCENT)
         text = show.line(_cut(" ".join(each.text.split()), MAX_LINE) or "(nothing)")
         who = show.line(f"  {_members(each.members, names)}", show.DIM)
         lines.append(Content.assemble(share, text, who))
-    if left := count - MAX_CLUSTERS:
+    if left := len(split.clusters) - MAX_CLUSTERS:
         lines += [Content.styled(f"and {left} more", show.DIM)] if left > 0 else []
     return lines
 
@@ -152,10 +151,10 @@ def _members(members: Iterable[tuple[int, int]], names: Sequence[str]) -> str:
 def slot_lines(slot: Slot, sample: int, samples: int) -> list[Content]:
     """One sample of a cell: its verdict, its answer, and what each check found."""
     style = STYLES[slot.state]
-    number = f"sample {sample + 1} of {samples}" if samples > 1 else ""
+    number = f"sample {sample + 1}/{samples}" if samples > 1 else ""
     words = {"answered": "no verdict yet"}.get(slot.state, slot.state)
     head = Content.assemble((f"{MARKS[slot.state]} {words}", style))
-    parts = [head, Content.styled(number, show.DIM), Content.styled(f"{CACHED} from the history", show.DIM)]
+    parts = [head, Content.styled(number, show.DIM), Content.styled(f"{CACHED} history", show.DIM)]
     lines = [show.join(parts if slot.cached else parts[:2])]
     if slot.result is not None:
         lines += [_answer(slot.result), *checks(slot.result)]

@@ -20,6 +20,7 @@ from promptlab.views.server import server_facts
 
 if TYPE_CHECKING:
     from promptlab.app.branch import Descent
+    from promptlab.core.agreement import Split
     from promptlab.core.record import Step
     from promptlab.core.subject import Agreement, Difference, Subject
 
@@ -300,9 +301,7 @@ def agreement(found: Agreement) -> Content:
     count = sum(len(each.members) for each in found.split.clusters)
     if not count:
         return Content.styled("There is no finished answer yet.", show.DIM)
-    several = len(found.split.clusters) > 1
-    head = f"{count} answers say {len(found.split.clusters)} different things" if several else f"{_all(count)} the same"
-    blocks = [Content.styled(head, "bold")]
+    blocks = [Content.styled(saying(found.split), "bold")]
     if found.split.agreement is not None:
         blocks.append(
             Content(f"Two answers of different columns say the same in {found.split.agreement:.0%} of the pairs.")
@@ -325,8 +324,12 @@ def agreement(found: Agreement) -> Content:
     return show.lines(blocks)
 
 
-def _all(count: int) -> str:
-    return "The one answer says" if count == 1 else f"All {count} answers say"
+def saying(split: Split) -> str:
+    """How many answers say how much, in a line."""
+    count, things = sum(len(each.members) for each in split.clusters), len(split.clusters)
+    if count == 1:
+        return "There is one answer"
+    return f"{count} answers say {things} different things" if things > 1 else f"All {count} answers say the same"
 
 
 def _members(members: Sequence[tuple[int, int]], columns: Sequence[tuple[str, str]]) -> list[str]:

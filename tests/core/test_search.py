@@ -159,7 +159,7 @@ def test_a_line_is_words_and_filters(line: str, wanted: Search) -> None:
         ("model:,", "model: wants a value"),
         ("-model:a", "-model:a: a filter cannot be turned around by a -"),
         ("prompt:explain@2", "prompt: takes a name; a version is version:explain@2"),
-        ("verdict:maybe", "verdict: 'maybe' is none; there are pass, fail, unscored"),
+        ("verdict:maybe", "verdict: 'maybe' is no verdict; there are pass, fail, unscored"),
         ("failed:often", "failed: stands alone, or with yes or no; not with 'often'"),
         ("since:soon", "since: 'soon' is no date. A date is written 2026-01-31"),
         ("until:2026-13-01", "until: '2026-13-01' is no date"),

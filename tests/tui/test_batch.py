@@ -128,7 +128,7 @@ def test_a_comparison_shows_the_numbers_of_compare(facts: Path, engine: FakeEngi
             assert "8 of 8 answers" in text
             marks = {case: "".join(batch.row(case).split()) for case in ("rain", "snow", "wind", "hail")}
             assert marks == {"rain": "rain[✓]✓", "snow": "snow✓✗", "wind": "wind??", "hail": "hail✓✓"}
-            await batch.peeked("1 different answer of 2")
+            await batch.peeked("All 2 answers say the same")
             # The same once more: all of it is in the history.
             await batch.player.press("n")
             asked = len(engine.questions)
@@ -294,7 +294,7 @@ def test_looking_into_a_case_and_on_to_other_screens(facts: Path, engine: FakeEn
             await batch.player.press("down", "right", "enter")
             page = batch.screen.query_one(CasePage)
             await batch.player.until(lambda: page.column == 1)
-            await batch.player.until(lambda: "2 different answers of 2" in batch.player.text())
+            await batch.player.until(lambda: "2 answers say 2 different things" in batch.player.text())
             first, second = (batch.player.within(pane) for pane in page.panes)
             assert first.startswith("✓ pass It is snow. ✓ icontains contains 'snow'")
             assert second.startswith("✗ fail nothing ✗ icontains does not contain 'snow'")
@@ -622,11 +622,11 @@ def test_hostile_text_is_only_text(library: Path) -> None:
             await batch.start("evil[b]")
             await batch.ended()
             assert batch.phase == "done"
-            await batch.peeked("different answer")
+            await batch.peeked("There is one answer")
             check()
             assert squash(SEEN) in squash(batch.player.within(batch.screen.query_one("#batch-peek")))
             await batch.player.press("enter")
-            await batch.player.until(lambda: "different answer" in batch.player.text())
+            await batch.player.until(lambda: "There is one answer" in batch.player.text())
             check()
             panes = batch.screen.query_one(CasePage).panes
             assert all(squash(SEEN) in squash(batch.player.within(pane)) for pane in panes)

@@ -67,7 +67,7 @@ def test_what_got_worse_is_said_marked_and_found(facts: Path, engine: FakeEngine
             # The sentence, and the numbers, of the command.
             (sentence,) = (line for line in lines.splitlines() if line.startswith("Worse than the baseline"))
             assert sentence == "Worse than the baseline: explain on alpha"
-            assert said(batch) == f"{sentence}  ▼ 1 no longer holds  ▲ 1 better  baseline kept.json"
+            assert said(batch) == f"{sentence}  ▼ 1 no longer holds  ▲ 1 better  kept.json"
             marks = {case: "".join(batch.row(case).split()) for case in ("rain", "snow", "wind", "hail")}
             assert marks == {"rain": "rain[✗↺▼]✓↺", "snow": "snow✓↺✓↺▲", "wind": "wind?↺?↺", "hail": "hail✓↺✓↺"}
             kinds = [{c["case"]: c["kind"] for c in each["cases"]} for each in found["columns"]]
@@ -127,7 +127,7 @@ def test_a_comparison_is_kept_and_the_next_one_held_against_it(facts: Path, engi
             assert batch.screen.query_one("AskLine Input", Input).value == "explain-facts.baseline.json"
             await batch.player.press("enter")
             await batch.player.until(lambda: said(batch))
-            assert said(batch) == "Nothing is worse than the baseline  baseline explain-facts.baseline.json"
+            assert said(batch) == "Nothing is worse than the baseline  explain-facts.baseline.json"
             kept = facts / "explain-facts.baseline.json"
             assert kept.read_bytes() == (facts / "command.json").read_bytes()
             engine.answer = forgets

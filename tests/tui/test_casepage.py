@@ -43,7 +43,7 @@ def test_a_pane_shows_what_can_be_read_and_counts_the_rest(monkeypatch: pytest.M
             slots = [said(f"{sample} " + "word " * 300, sample) for sample in range(100)]
             pane.show(Content("alpha"), slots, None)
             shown = updates[-1]
-            assert "sample 1 of 100" in shown
+            assert "sample 1/100" in shown
             assert MAX_SAID <= len(shown) < MAX_SAID + 4_000
             count = shown.count("sample ")
             assert shown.endswith(f"… and {100 - count} samples more: a written report has all of them")

@@ -144,7 +144,7 @@ def test_a_filter_that_makes_no_sense_is_said_and_what_was_found_stays(some: Pat
     async def go() -> None:
         async with looking(some, engine) as here:
             here.screen.query_one("#search", Line).value = "verdict:maybe"
-            await here.says("verdict: 'maybe' is none; there are pass, fail, unscored")
+            await here.says("verdict: 'maybe' is no verdict; there are pass, fail, unscored")
             assert len(here.ids) == 4
             here.screen.query_one("#search", Line).value = ""
             await here.says(FILTERS)

@@ -83,7 +83,7 @@ class BatchBaseline(BatchTable):
     def _say_of_it(self, words: Content) -> None:
         if self.baseline is not None:
             so_far = Content.styled("so far" if self.held and self.phase != "done" else "", show.WARN)
-            name = show.line(f"baseline {show.path(self.baseline)}", show.DIM)
+            name = show.line(f"{'' if self.held else 'baseline '}{show.path(self.baseline)}", show.DIM)
             self.query_one("#batch-baseline", Static).update(show.join([words, so_far, name]))
         self.set_class(self.baseline is not None, "-against")
 
