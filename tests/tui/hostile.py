@@ -13,7 +13,7 @@ from tests.files.ggufkit import STRING, U32, gguf, typed
 HARMLESS = ("␛[2J", r"\x1b[2J", r"\u001b[2J", "<U+202E>")
 """How hostile text looks once it is safe: as such, quoted by Python, as JSON, and where it is only hidden."""
 OWN_WORDS = frozenset(
-    {"KeyBar", "Tab", "HelpScreen", "SureScreen", "UnsavedScreen", "Took", "Samples", "QuickBar", "Tooltip"}
+    {"KeyBar", "Tab", "HelpScreen", "SureScreen", "UnsavedScreen", "Took", "Samples", "QuickBar", "Tooltip", "Box"}
 )
 """Widgets that show nobody's words but the program's: names of prompts and of models are no hostile text."""
 TEXTUALS = frozenset({"Toast", "Tooltip", "SelectOverlay", "CommandInput"})

@@ -129,9 +129,9 @@ SHELF: list[Step] = [
     (F6, ()),
     (DOWN, ()),
     (DOWN, ()),
-    (b" ", ("[x] evil  1 case",)),
+    (b" ", ("││ [x] evil",)),
     (RUN, ("MISFIT",)),  # a refusal
-    (b" ", ("[ ] evil  1 case",)),
+    (b" ", ("││ [ ] evil",)),
     (HOME, ()),
     (b" ", ("[x] " + shown("FILE"),)),
     (RUN, ("2 of 2 answers", "done", "CASE<U+202E>")),
