@@ -96,6 +96,36 @@ def test_a_wider_terminal_brings_columns_back(library: Path) -> None:
     play(library, go, (60, 20))
 
 
+def test_the_numbers_fit_again_in_a_room_that_was_there_before(library: Path) -> None:
+    async def go(player: Player) -> None:
+        columns = player.play.query_one(Columns)
+        columns.choice = "grid"
+        for size, lines in (((80, 24), 1), ((120, 40), 2), ((80, 24), 1), ((120, 40), 2)):
+            await player.pilot.resize_terminal(*size)
+            await player.pilot.pause()
+            for column in player.columns:
+                assert column.took.size.height == lines
+                assert "done" in player.within(column.took)
+
+    play(library, go, (80, 24))
+
+
+def test_the_numbers_have_their_lines_in_a_width_that_was_there_with_other_numbers(library: Path) -> None:
+    async def go(player: Player) -> None:
+        columns, (column, _) = player.play.query_one(Columns), player.columns
+        columns.zoomed = True
+        said, lines = {(60, 40): cell(None), (200, 40): cell("so")}, []
+        for size in ((60, 40), (200, 40), (60, 40)):
+            await player.pilot.resize_terminal(*size)
+            if size in said:
+                column.show(column.label, (said.pop(size),), ("",))
+            await player.pilot.pause()
+            lines.append(column.took.size.height)
+        assert lines == [2, 2, 3]
+
+    play(library, go, (60, 40))
+
+
 def test_what_comes_to_answers_leaves_them_as_they_stand(library: Path) -> None:
     async def go(player: Player) -> None:
         columns = player.play.query_one(Columns)

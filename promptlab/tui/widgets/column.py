@@ -34,9 +34,10 @@ class _Stack(Layout):
     def arrange(self, parent: Widget, children: list[Widget], size: Size, greedy: bool = True) -> list[WidgetPlacement]:
         assert isinstance(parent, Column)
         width, bottom = size
-        parent.took.low = bottom < LOW
         placements = []
-        for widget, lines in ((parent.took, parent.took.lines(width)), (parent.strip, int(parent.strip.display))):
+        # Nothing may be noted here: for a size that was there before, Textual takes what was arranged then.
+        numbers = parent.took.lines(width, bottom < LOW)
+        for widget, lines in ((parent.took, numbers), (parent.strip, int(parent.strip.display))):
             if lines := min(lines, bottom):
                 bottom -= lines
                 placements.append(_placed(widget, Region(0, bottom, width, lines)))
@@ -149,6 +150,7 @@ class Column(Widget):
         self._drawn = cell
         self._script = self._writer.write(cell, self.unfolded)
         self.body.show(self._script.paragraphs, growing=cell.record is None)
+        self._clear_arrangement_cache()  # in another width, it may take other lines than what was said there before
         self.took.tell([status(cell), *took(cell)])
 
     def _show_head(self, cell: Cell) -> None:

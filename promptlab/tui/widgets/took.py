@@ -30,8 +30,6 @@ class Took(Widget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.low = False
-        """Whether there is room for one line only."""
         self._pieces: tuple[Content, ...] = ()
         self._said = ""
         self._flowed: tuple[int, list[Content]] = (-1, [])
@@ -44,13 +42,18 @@ class Took(Widget):
         said = "\n".join(piece.plain for piece in pieces)
         if said == self._said:
             return
-        before = self.lines(self.size.width)
+        before = self.lines(self.size.width, self._low)
         self._said, self._pieces, self._flowed = said, tuple(pieces), (-1, [])
-        self.refresh(layout=self.lines(self.size.width) != before)
+        self.refresh(layout=self.lines(self.size.width, self._low) != before)
 
-    def lines(self, width: int) -> int:
-        """How many it takes in so many cells."""
-        return 1 if self.low else 1 + len(self._rows(width))
+    def lines(self, width: int, low: bool) -> int:
+        """How many it takes in so many cells; `low`: one, whatever there is to say."""
+        return 1 if low else 1 + len(self._rows(width))
+
+    @property
+    def _low(self) -> bool:
+        """Whether there is room for one line only: the rule and the numbers take two at least."""
+        return self.size.height == 1
 
     def _rows(self, width: int) -> list[Content]:
         if self._flowed[0] != width:
@@ -62,14 +65,14 @@ class Took(Widget):
         """The rule, and the numbers."""
         width = self.size.width
         rows = self._rows(width)
-        return rows[0] if self.low else show.lines([Content.styled("─" * width, RULE), *rows])
+        return rows[0] if self._low else show.lines([Content.styled("─" * width, RULE), *rows])
 
     def render_lines(self, crop: Region) -> list[Strip]:
         """Draw lines as Textual would, which looks for more than there can be in them."""
         if self.opacity != 1 or any(self.styles.gutter):
             return super().render_lines(crop)
         width = self.size.width
-        state = (width, self._said, self.low)
+        state = (width, self._said, self._low)
         if self._drawn[0] != state:
             self._drawn = state, self._strips(width)
         strips = self._drawn[1]
