@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from promptlab.app.diff import Changed, diff_sources
 from promptlab.app.lab import Lab
-from promptlab.core.prompt import Prompt
+from promptlab.core.prompt import Input, Prompt
 from promptlab.errors import PromptlabError
 from promptlab.files.versions import Logged, Tag
 
@@ -87,9 +88,27 @@ def preview_version(lab: Lab, name: str, label: str) -> Preview:
 
 def united(prompts: Sequence[Prompt], labels: Sequence[str]) -> Prompt:
     """The first of several versions, with the inputs of all of them: what a form asks for to run them all."""
-    inputs = {each.name: each for prompt in reversed(prompts) for each in prompt.inputs}
-    names = dict.fromkeys(each.name for prompt in prompts for each in prompt.inputs)
-    return replace(prompts[0], inputs=tuple(inputs[name] for name in names), label=", ".join(labels))
+    inputs: dict[str, list[Input]] = {}
+    for each in (each for prompt in prompts for each in prompt.inputs):
+        inputs.setdefault(each.name, []).append(each)
+    return replace(prompts[0], inputs=tuple(map(_for_all, inputs.values())), label=", ".join(labels))
+
+
+def _for_all(same: Sequence[Input]) -> Input:
+    """What to ask for an input of several versions: as the first has it, with a default only if all have it."""
+    first = same[0]
+    if all(_default(each) == _default(first) for each in same):
+        return first
+    schema = {key: value for key, value in first.schema.items() if key != "default"}
+    if schema.get("type") == "boolean":
+        schema.setdefault("enum", [True, False])  # to choose from, or not: yes and no are not all that can be said
+    required = any(each.required for each in same)
+    return replace(first, schema=schema, required=required, varies=not required)
+
+
+def _default(input: Input) -> tuple[bool, str]:
+    """What is comparable of a default: 1, 1.0 and true are equal in Python."""
+    return "default" in input.schema, json.dumps(input.default)
 
 
 def _working_copy(lab: Lab, name: str) -> Version:

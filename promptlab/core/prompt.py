@@ -38,6 +38,8 @@ class Input:
     required: bool
     place: tuple[int, int] = field(default=(0, 0), compare=False)
     """Line and column of its declaration; 0 where they are not known."""
+    varies: bool = False
+    """Of versions that are asked together: each has a value of its own when none is given."""
 
     @property
     def description(self) -> str:

@@ -19,6 +19,9 @@ LONG_NAMES = {"text", "document", "article", "passage", "code", "source", "body"
 LONG = 100
 """Characters beyond which a text wants more than a line."""
 
+VARIES = "each version's own"
+"""What is said where versions that are asked together have different defaults."""
+
 _TYPES: Mapping[str, tuple[type, ...]] = {
     "integer": (int,),
     "number": (int, float),
@@ -75,6 +78,8 @@ def shown_default(input: Input) -> str:
 
 def placeholder(input: Input) -> str:
     """What an empty control says: what then happens."""
+    if input.varies:
+        return VARIES
     if "default" in input.schema:
         return "empty" if takes_text(input.schema) else f"default: {shown_default(input)}"
     how = _how(input.schema) if kind_of(input) == "json" else ""

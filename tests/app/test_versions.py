@@ -6,6 +6,7 @@ import pytest
 
 from promptlab.app.lab import Lab
 from promptlab.app.versions import list_versions, load_versions, preview_version, united
+from promptlab.core.prompt import Input, Prompt
 from promptlab.errors import NotFound
 from tests import gitkit
 from tests.conftest import EXPLAIN
@@ -61,6 +62,29 @@ def test_versions_together_ask_for_the_inputs_of_all(committed: Path, lab: Lab) 
     assert [i.name for i in together.inputs] == ["tone", "about", "audience", "topic"]
     assert together.label == "explain, explain@1"
     assert together.source == committed.read_text()
+
+
+def test_of_a_default_that_versions_do_not_share_none_is_shown(committed: Path, lab: Lab) -> None:
+    now = EXPLAIN.replace("  topic: string, what to explain\n", "  topic: {type: string, default: 1}\n")
+    committed.write_text(now.replace("a child", "an engineer"))
+    together = united(load_versions(lab, ("explain", "explain@1")), ("explain", "explain@1"))
+    audience, topic = sorted(together.inputs, key=lambda each: each.name)
+    assert (audience.varies, audience.required, audience.default) == (True, False, None)
+    assert (topic.varies, topic.required, topic.default) == (False, True, None)
+    (alone, _) = sorted(united(load_versions(lab, ("explain",)), ("explain",)).inputs, key=lambda each: each.name)
+    assert (alone.varies, alone.default) == (False, "an engineer")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"), [(1, 1, True), (1, 1.0, False), (1, True, False), (True, False, False)]
+)
+def test_which_defaults_are_the_same(one: object, other: object, same: bool) -> None:
+    prompts = [
+        Prompt("p", "", "", inputs=(Input("x", {"type": "boolean", "default": d}, False),)) for d in (one, other)
+    ]
+    (found,) = united(prompts, ("p", "p@1")).inputs
+    assert found.varies != same
+    assert found.schema == ({"type": "boolean", "default": one} if same else {"type": "boolean", "enum": [True, False]})
 
 
 def test_without_git_there_is_the_working_copy_and_one_line(lab: Lab) -> None:

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 from textual.widgets import OptionList
 
+from promptlab.app.run import Typed
 from promptlab.engine.fake import FakeEngine
+from promptlab.tui import fields
 from promptlab.tui.screens.versions import VersionsScreen
 from promptlab.tui.widgets.field import Field
 from promptlab.tui.widgets.prompts import PromptList
@@ -87,6 +89,35 @@ def test_several_versions_are_columns_side_by_side(versioned: Path, engine: Fake
             await player.press("space", "end", "space", "home", "enter")
             await player.until(lambda: player.play.versions == () and player.top() is not again)
             await player.until(lambda: [f.declared.name for f in player.form.query(Field)] == ["n"])
+
+    asyncio.run(go())
+
+
+def test_a_default_that_versions_do_not_share_is_left_to_each(versioned: Path, engine: FakeEngine) -> None:
+    file = versioned / "prompts" / "numbers" / "count.jinja"
+    inputs = "inputs:\n  n: {type: integer, default: 3}\n  loud: {type: boolean, default: true}\n"
+    file.write_text("---\n" + inputs + "---\n{{ n }} {{ loud }}\n")
+    gitkit.run(versioned, "commit", "-q", "-a", "-m", "Third")
+    file.write_text("---\n" + inputs.replace("3", "4").replace("true", "false") + "---\n{{ n }} {{ loud }}\n")
+
+    async def go() -> None:
+        async with playing(versioned, engine, (200, 60)) as player:
+            await picker(player)
+            assert player.field("n").draft == "4"
+            await player.press("space", "down", "space", "enter")
+            await player.until(lambda: player.play.versions == ("numbers/count", "numbers/count@3"), "the versions")
+            await player.until(lambda: player.form.query(Field) and player.field("n").declared.varies, "the fields")
+            # What the working copy's form showed for its default is not taken for what is typed for both.
+            assert player.form.values() == {}
+            assert [player.within(player.field(name)).count(fields.VARIES) for name in ("n", "loud")] == [1, 1]
+            player.field("n").control.focus()
+            await player.press("enter")
+            await player.ended()
+            asked = {(cell.job.prompt.label, *cell.job.inputs.values()) for cell in player.play.cells}
+            assert asked == {("numbers/count", 4, False), ("numbers/count@3", 3, True)}
+            player.field("n").control.focus()
+            await player.press("3")
+            assert player.form.values() == {"n": Typed("3")}
 
     asyncio.run(go())
 

@@ -164,6 +164,11 @@ class Field(Vertical):
         return self._control
 
     @property
+    def touched(self) -> bool:
+        """Whether it shows another value than it does before anybody touches it."""
+        return bool(self.draft != _first(self.declared, self.kind))
+
+    @property
     def draft(self) -> Any:
         """What stands in the control, in the control's own terms."""
         match self._control:
@@ -286,7 +291,8 @@ def _choices(declared: Declared, draft: Any) -> Select[int]:
     labels = [value if isinstance(value, str) else type_name({"enum": [value]}) for value in values]
     options = [(Text(sanitize_line(label)), index) for index, label in enumerate(labels)]
     # A value that must be chosen, or is there from the start, cannot be taken back.
-    return Select(options, prompt="choose…", allow_blank=not isinstance(draft, int), value=draft, compact=True)
+    prompt = fields.VARIES if declared.varies else "choose…"
+    return Select(options, prompt=prompt, allow_blank=not isinstance(draft, int), value=draft, compact=True)
 
 
 def _is_one(declared: Declared, kind: fields.Kind, draft: Any) -> bool:
@@ -311,4 +317,5 @@ def _first(declared: Declared, kind: fields.Kind) -> Any:
 def _short_type(declared: Declared) -> str:
     kind = "" if declared.schema.get("enum") else type_name(declared.schema)
     kind = f"{kind} {fields.bounds(declared.schema)}".strip() if fields.kind_of(declared) == "number" else kind
-    return kind if declared.required or "default" in declared.schema else f"{kind} · optional".strip(" ·")
+    left = declared.required or declared.varies or "default" in declared.schema
+    return kind if left else f"{kind} · optional".strip(" ·")

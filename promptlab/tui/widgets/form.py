@@ -79,7 +79,7 @@ class Form(VerticalScroll, FieldPane):
 
     @property
     def drafts(self) -> dict[str, dict[str, Any]]:
-        """What stands in the fields of each prompt that was shown, in the controls' own terms."""
+        """What was typed into the fields of each prompt that was shown, in the controls' own terms."""
         here = {self._shown.name: self._on_screen()} if self._shown is not None else {}
         return {**self._drafts, **here}
 
@@ -169,7 +169,8 @@ class Form(VerticalScroll, FieldPane):
     # --- another prompt ----------------------------------------------------------------------------------------------
 
     def _on_screen(self) -> dict[str, Any]:
-        return {each.declared.name: each.draft for each in self.query(Field)}
+        """What is not as it was before anybody touched it: a default is not to be taken for something typed later."""
+        return {each.declared.name: each.draft for each in self.query(Field) if each.touched}
 
     def _put_away(self) -> None:
         """Remember what stands in the fields."""
