@@ -7,6 +7,7 @@ import pytest
 
 from promptlab.engine.fake import FakeEngine
 from promptlab.tui.arrangement import MIN_HEIGHT, MIN_WIDTH, Arrangement, Choice, arrange, following
+from promptlab.tui.widgets.prompts import PromptList
 from tests.tui.kit import Player, playing
 
 
@@ -92,6 +93,35 @@ def test_narrow_shows_the_sidebar_or_the_answers(library: Path, engine: FakeEngi
             await player.press("home", "ctrl+k", "enter")
             await player.ended()
             assert sidebar.is_on_screen
+
+    asyncio.run(go())
+
+
+def test_a_sidebar_that_gave_way_to_answers_comes_back_with_its_room(library: Path, engine: FakeEngine) -> None:
+    async def go() -> None:
+        async with playing(library, engine, (120, 40)) as player:
+            sidebar, main = player.play.query_one("#sidebar"), player.play.query_one("#main")
+
+            async def seen(width: int) -> tuple[bool, bool]:
+                await player.pilot.resize_terminal(width, 40)
+                await player.pilot.pause()
+                await player.pilot.pause()
+                return sidebar.is_on_screen, main.is_on_screen
+
+            assert await seen(80) == (True, False)  # there is no answer yet
+            assert await seen(120) == (True, True)
+            await _answer(player)
+            player.play.query_one(PromptList).focus()
+            assert await seen(80) == (False, True)
+            assert player.columns[0].body.has_focus
+            assert await seen(90) == (False, True)
+            assert await seen(200) == (True, True)
+            # What the user has done stays.
+            assert await seen(80) == (False, True)
+            await player.press("ctrl+b")
+            assert await seen(90) == (True, False)
+            await player.press("ctrl+b")
+            assert await seen(120) == (False, True)
 
     asyncio.run(go())
 

@@ -158,6 +158,7 @@ class PlayScreen(PromptActions, AskActions, ModelActions, AnswerActions, CloserA
 
     def action_sidebar(self) -> None:
         """Show or hide the sidebar."""
+        self._gave_way = False
         self.sidebar = not self.sidebar
 
     def action_reload(self) -> None:
@@ -205,6 +206,7 @@ class PlayScreen(PromptActions, AskActions, ModelActions, AnswerActions, CloserA
 
     def on_resize(self) -> None:
         """What has room beside what may have changed."""
+        self.follow_width()
         self.place()
 
     def _settle_focus(self) -> None:

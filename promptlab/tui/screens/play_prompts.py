@@ -151,8 +151,10 @@ class PromptActions(PlayState):
         """The source takes the place of the answers, or gives it back."""
         self.place()
         narrow = self.has_class("-narrow")
-        if narrow and (looking or not self.cells):
-            self.sidebar = not looking
+        if looking:
+            self.give_way()
+        elif narrow and not self.cells:
+            self.sidebar = True
         if not looking and not narrow:
             self.query_one(PromptList).focus()
 

@@ -54,6 +54,10 @@ class PlayState(Screen[None]):
         self._beside: tuple[Cell, ...] = ()
         """Columns that stay beside those of the run."""
         self._following: Task[None] | None = None
+        self._narrow = False
+        """Whether there was room for the sidebar or the answers only, when that was last seen."""
+        self._gave_way = False
+        """The sidebar is hidden for want of room: nobody has asked for that."""
 
     def begin(self, prepare: Callable[[Lab], Run], *, beside: bool = False) -> bool:
         """Run what `prepare` makes, and show it: in place of what is shown, or `beside` it. False while a run goes on.
@@ -118,6 +122,24 @@ class PlayState(Screen[None]):
         self.query_one("#welcome").display = not answers and not self.looking
         self.query_one("#source").display = self.looking or not answers
 
+    def give_way(self) -> None:
+        """Where there is no room beside the sidebar, hide it until there is."""
+        if self.has_class("-narrow") and self.sidebar:
+            self.sidebar = False
+            self._gave_way = True
+
+    def follow_width(self) -> None:
+        """Where it has become narrow, answers are what is to be seen; the sidebar comes back with its room."""
+        narrow = self.has_class("-narrow")
+        if narrow == self._narrow:
+            return
+        self._narrow = narrow
+        if narrow and (self.cells or self.looking):
+            self.give_way()
+        elif not narrow and self._gave_way:
+            self._gave_way = False
+            self.sidebar = True
+
     def _heard(self, said: Sequence[Any]) -> None:
         """Take what a run says: first its jobs, then every event."""
         for each in said:
@@ -137,8 +159,7 @@ class PlayState(Screen[None]):
 
     def _answers_come(self) -> None:
         self.looking = False
-        if self.has_class("-narrow"):
-            self.sidebar = False
+        self.give_way()
 
     def _ended(self, reasons: tuple[str, ...] = ()) -> None:
         """A run is over. Where it broke off, what had not ended has failed."""
