@@ -15,6 +15,7 @@ from textual.app import App, SystemCommand
 from textual.command import CommandPalette
 from textual.dom import DOMNode
 from textual.message import Message
+from textual.notifications import Notify, SeverityLevel
 from textual.reactive import var
 from textual.screen import Screen
 from textual.theme import Theme
@@ -35,6 +36,7 @@ from promptlab.tui.screens.unsaved import Choice, UnsavedScreen
 from promptlab.tui.state import Survey
 from promptlab.tui.survey import survey
 from promptlab.tui.theme import DARK, LIGHT
+from promptlab.tui.toasts import Said, make_way
 from promptlab.tui.turns import Turns
 
 if TYPE_CHECKING:
@@ -239,6 +241,24 @@ class Playground(App[None]):
         from promptlab.core.text import sanitize
 
         self.notify(sanitize("\n".join(reasons)), severity="error", markup=False)
+
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,
+        markup: bool = True,
+        about: str = "",
+    ) -> None:
+        """Say something for a moment: in place of what says the same, or was said `about` the same before."""
+        time = self.NOTIFICATION_TIMEOUT if timeout is None else timeout
+        self.post_message(Notify(Said(message, title, severity, time, markup, about=about)))
+
+    def on_notify(self, event: Notify) -> None:
+        """Make room; Textual shows it."""
+        make_way(self, event.notification)
 
     def busy(self, what: str, how: str) -> None:
         """Something is under way, as `how` says; it is over when that is empty."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from promptlab.tui.program import program
+
 if TYPE_CHECKING:
     from textual.widget import Widget
 
@@ -20,4 +22,4 @@ def copy(part: Widget, what: str, text: str) -> None:
     part.app.copy_to_clipboard(data.decode())
     doubt = " Not every terminal takes so much." if len(data) > MUCH else ""
     size = f"{len(text):,} character{'' if len(text) == 1 else 's'}"
-    part.notify(f"Copied {what}: {size}.{doubt}", timeout=2, markup=False)
+    program(part).notify(f"Copied {what}: {size}.{doubt}", timeout=2, markup=False, about="copied")

@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 
+from textual.widgets._toast import ToastRack
+
 from promptlab.engine.fake import FakeEngine
 from tests.tui.kit import Player, playing
 from tests.tui.test_hostile import EVIL, check
@@ -65,6 +67,25 @@ def test_an_answer_without_code_or_text_is_refused(library: Path) -> None:
         assert player.app.clipboard == ""
 
     _answered(library, "", go)
+
+
+def test_what_is_said_of_the_same_takes_the_place_of_what_was_said_before(library: Path) -> None:
+    async def go(player: Player) -> None:
+        rack = player.play.get_child_by_type(ToastRack)
+        for said in ("1 of 2", "2 of 2", "1 of 2"):
+            await player.press("c")
+            await player.until(partial(lambda said: f"code block {said}" in player.text(), said))
+        await player.press("l", "l", "less_than_sign", "less_than_sign")
+        await player.until(lambda: "no column on that side" in player.text())
+        await player.until(lambda: len(rack.children) == 3)
+        assert [player.text().count(said) for said in ("Copied code block", "Layout: ", "on that side")] == [1, 1, 1]
+        # What is of nothing that changes stands beside other words.
+        player.app.notify("one thing", markup=False)
+        player.app.notify("another thing", markup=False)
+        await player.until(lambda: "another thing" in player.text())
+        assert "one thing" in player.text()
+
+    _answered(library, CODE, go)
 
 
 def test_the_comparison_is_copied_as_markdown(library: Path) -> None:

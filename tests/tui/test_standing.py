@@ -100,7 +100,7 @@ def test_the_numbers_fit_again_in_a_room_that_was_there_before(library: Path) ->
     async def go(player: Player) -> None:
         columns = player.play.query_one(Columns)
         columns.choice = "grid"
-        for size, lines in (((80, 24), 1), ((120, 40), 2), ((80, 24), 1), ((120, 40), 2)):
+        for size, lines in (((80, 24), 1), ((120, 40), 3), ((80, 24), 1), ((120, 40), 3)):
             await player.pilot.resize_terminal(*size)
             await player.pilot.pause()
             for column in player.columns:

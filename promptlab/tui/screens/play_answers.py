@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from promptlab.tui.copying import copy
 from promptlab.tui.desk import Desk
+from promptlab.tui.program import program
 from promptlab.tui.screens.play_state import PlayState
 from promptlab.tui.widgets.columns import Columns
 
@@ -55,7 +56,8 @@ class AnswerActions(PlayState):
 
     def action_next_layout(self) -> None:
         """Let the columns stand in another way, and say which."""
-        self._say(f"Layout: {LAYOUTS[self._columns.next_choice()]}")
+        text = f"Layout: {LAYOUTS[self._columns.next_choice()]}"
+        program(self).notify(text, timeout=2, markup=False, about="layout")
 
     def action_hide_column(self) -> None:
         """Hide a column."""
@@ -126,9 +128,6 @@ class AnswerActions(PlayState):
         self._code = (job, number)
         which = f"code block {number + 1} of {len(blocks)}" if len(blocks) > 1 else "the code block"
         self._copied(which, blocks[number].text)
-
-    def _say(self, text: str) -> None:
-        self.notify(text, timeout=2, markup=False)
 
     def _refuse(self, text: str) -> None:
         self.notify(text, severity="warning", timeout=3, markup=False)
