@@ -75,6 +75,7 @@ def test_sources_that_are_not_saved(library: Path, engine: FakeEngine) -> None:
             await player.until(lambda: source.text == "x" + EXPLAIN, "the source")
             assert "Still there, and still not saved: explain, verdict. e goes on." in told(player)
             assert "● prompts/explain.jinja unsaved" in player.text()
+            assert {"● explain", "● verdict"} <= {line.strip(" │") for line in player.text().split("│")}
             assert "has changed on disk" not in player.text()
             assert (library / "prompts" / "explain.jinja").read_text() == EXPLAIN
             await player.press("e", "ctrl+s")

@@ -181,6 +181,7 @@ def test_what_was_typed_is_kept_beside_other_prompts_and_before_quitting(library
             await player.choose("verdict")
             await player.until(lambda: source.base and source.base.name == "verdict")
             assert player.play.unsaved == ("explain",)
+            assert "● explain" in player.text()
             await player.choose("explain")
             await player.until(lambda: source.base and source.base.name == "explain")
             assert source.text == "x" + EXPLAIN
@@ -191,6 +192,39 @@ def test_what_was_typed_is_kept_beside_other_prompts_and_before_quitting(library
             await player.press("ctrl+q", "d")
         assert player.app.return_code == 0
         assert (library / "prompts" / "explain.jinja").read_text() == EXPLAIN
+
+    asyncio.run(go())
+
+
+def test_what_is_not_saved_is_marked_among_the_prompts(library: Path, engine: FakeEngine) -> None:
+    async def go() -> None:
+        async with playing(library, engine, (80, 24)) as player:
+            source = await opened(player, "numbers/count")
+            marked = player.play.query_one(PromptList)
+            await player.press("x")
+            assert marked.unsaved == {"numbers/count"}
+            await player.press("ctrl+r")
+            assert player.play.reasons[0].endswith("ctrl+b shows it again, ctrl+s saves them, esc in the editor leaves it.")
+            await player.press("ctrl+b")
+            assert source.body.has_focus
+            await player.press("escape", "k")
+            await player.until(lambda: not player.play.looking, "the list")
+            assert "● count" in player.text()
+            await player.press("ctrl+r")
+            assert "not saved: e in the list of prompts shows it, ctrl+s saves them" in player.play.reasons[0]
+            marked.focus()
+            await player.press("left")
+            assert "▸ ● numbers" in player.text()
+            await player.press("right", "slash", *"count")
+            assert "● numbers/count" in player.text()
+            await player.press("escape")
+            await player.choose("numbers/count")
+            await player.press("e", "ctrl+s")
+            await player.until(lambda: not source.is_changed, "the file")
+            await player.until(lambda: not marked.unsaved, "the mark")
+            await player.press("escape")
+            assert "● count" not in player.text()
+            assert "count" in player.text()
 
     asyncio.run(go())
 

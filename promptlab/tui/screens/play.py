@@ -130,8 +130,7 @@ class PlayScreen(PromptActions, AskActions, ModelActions, AnswerActions, CloserA
         if self.query_one(Form).prompt_name is None:
             return ("There is no prompt to run: choose one that can be read.",)
         if self.query_one(SourcePane).is_changed:
-            save, leave = key_of(self, "prompts.save"), key_of(self, "source.leave")
-            return (f"The source has changes that are not saved: {save} saves them, {leave} in the editor leaves it.",)
+            return (self._unsaved_changes(),)
         if not self.survey.askable:
             pull = key_of(self, "play.pull")
             return (f"No model is on disk yet: {pull} pulls the default ones, while no text field has the focus.",)
@@ -139,6 +138,16 @@ class PlayScreen(PromptActions, AskActions, ModelActions, AnswerActions, CloserA
             pane = key_of(self, "pane.next")
             return (f"No model is ticked: go to the models ({pane}) and tick one with the space bar.",)
         return self.ask_obstacles()
+
+    def _unsaved_changes(self) -> str:
+        """That the source is not saved, and the keys that help."""
+        save, leave = key_of(self, "prompts.save"), key_of(self, "source.leave")
+        show = ""
+        if not self.looking:
+            show = f"{key_of(self, 'prompts.edit')} in the list of prompts shows it, "
+        elif self.has_class("-narrow"):  # the sidebar, where this stands, takes its place
+            show = f"{key_of(self, 'sidebar')} shows it again, "
+        return f"The source has changes that are not saved: {show}{save} saves them, {leave} in the editor leaves it."
 
     def action_cancel(self) -> None:
         """End the run; what has been said stays. Where none goes on: end what is being done with models."""

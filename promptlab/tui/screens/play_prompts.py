@@ -130,6 +130,10 @@ class PromptActions(PlayState):
             self.query_one(SourcePane).check()
         self.source = source
 
+    @on(SourcePane.Unsaved)
+    def _unsaved_told(self, event: SourcePane.Unsaved) -> None:
+        self.query_one(PromptList).unsaved = event.names
+
     @on(SourcePane.Typed)
     def _typed(self, event: SourcePane.Typed) -> None:
         """Let the checker look at the working copy; what git keeps stays as it is."""

@@ -22,6 +22,8 @@ from promptlab.tui.widgets.field import Line
 from promptlab.tui.widgets.listed import Listed, place
 
 INDENT = 2
+UNSAVED = Content.styled("● ", show.WARN)
+"""Stands before what has changes that are not saved, as it does above their source."""
 FOLLOW_S = 0.15
 """How long nobody must type before a match is chosen: the form and the source take longer than a letter may."""
 
@@ -72,6 +74,8 @@ class PromptList(Listed):
 
     rows: var[tuple[PromptRow, ...]] = var((), init=False)
     """What to list."""
+    unsaved: var[frozenset[str]] = var(frozenset(), init=False)
+    """Prompts whose source has changes that are not saved."""
 
     class Chosen(Message):
         """Another prompt is marked."""
@@ -117,6 +121,16 @@ class PromptList(Listed):
         self._labels.clear()
         self._fill(self.marked.path if self.marked else "")
 
+    def watch_unsaved(self, before: frozenset[str], now: frozenset[str]) -> None:
+        """Mark others."""
+        others = before ^ now
+        for name in others:
+            self._labels.pop((name, False), None)
+            self._labels.pop((name, True), None)
+        for number, node in enumerate(self._shown):
+            if node.path in others or (node.row is None and any(name.startswith(node.path) for name in others)):
+                self.replace_option_prompt_at_index(number, self._label(node))
+
     def look_for(self, wanted: str) -> None:
         """Show what matches, the best first and marked."""
         if wanted != self.wanted:
@@ -156,11 +170,13 @@ class PromptList(Listed):
             shut = node.path in self._shut
             folder = show.line(node.path.rstrip("/").rpartition("/")[2], show.ACCENT)
             more = Content.styled(f"  {node.count}", show.DIM) if shut else Content("")
-            return Content.assemble(indent, ("▸ " if shut else "▾ ", show.ACCENT), folder, more)
+            mark = UNSAVED if shut and any(name.startswith(node.path) for name in self.unsaved) else Content("")
+            return Content.assemble(indent, ("▸ " if shut else "▾ ", show.ACCENT), mark, folder, more)
         key = (node.path, bool(self.wanted))
         if key not in self._labels:
             name = node.path if self.wanted else node.path.rpartition("/")[2]
-            self._labels[key] = _row(node.row, name, " " * INDENT * node.depth)
+            mark = UNSAVED if node.path in self.unsaved else Content("")
+            self._labels[key] = _row(node.row, name, " " * INDENT * node.depth, mark)
         return self._labels[key]
 
     @on(OptionList.OptionHighlighted)
@@ -321,11 +337,11 @@ class PromptPane(Vertical):
         self.border_subtitle = Content("nothing matches" if found.startswith("0 of") else found)
 
 
-def _row(row: PromptRow, name: str, indent: str) -> Content:
+def _row(row: PromptRow, name: str, indent: str, mark: Content) -> Content:
     if row.prompt is None:
         problem = Content.assemble(indent, show.line(row.problem, show.BAD))
-        return show.lines([Content.assemble(indent, show.line(f"✗ {name}", "bold")), problem])
-    title = Content.assemble(indent, show.line(name, "bold"))
+        return show.lines([Content.assemble(indent, mark, show.line(f"✗ {name}", "bold")), problem])
+    title = Content.assemble(indent, mark, show.line(name, "bold"))
     if not row.description:
         return title
     return show.lines([title, Content.assemble(indent, show.line(row.description, show.DIM))])

@@ -88,6 +88,13 @@ class SourcePane(Vertical):
     class Left(Message):
         """Somebody has left the text."""
 
+    class Unsaved(Message):
+        """Other prompts have changes that are not saved."""
+
+        def __init__(self, names: frozenset[str]) -> None:
+            super().__init__()
+            self.names = names
+
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id, classes="-none")
         self._base: Source | None = None
@@ -97,6 +104,8 @@ class SourcePane(Vertical):
         self._pause: Timer | None = None
         self._stale = False
         """Whether the file is another by now than what was changed here."""
+        self._told: frozenset[str] = frozenset()
+        """Prompts that are known to have changes."""
         self.body = SourceText()
         self.body.can_focus = False
 
@@ -143,6 +152,7 @@ class SourcePane(Vertical):
             **{name: Draft(sanitize(text), stamp) for name, (text, stamp) in drafts.items()},
             **self._drafts,
         }
+        self._tell_unsaved(self.is_changed)
 
     def forget(self) -> None:
         """Forget all that was typed for any prompt."""
@@ -158,6 +168,8 @@ class SourcePane(Vertical):
             self._base = source
             self._stale = False
             self._tell()
+        else:
+            self._tell_unsaved(self.is_changed)
 
     def check(self) -> None:
         """Let the checker look again: what the prompt uses may have changed."""
@@ -285,10 +297,11 @@ class SourcePane(Vertical):
 
     def _head(self) -> None:
         """What is shown, and whether it is saved."""
-        base = self._base
+        base, changed = self._base, self.is_changed
+        self._tell_unsaved(changed)
         if base is None:
             self.border_title = Content("Source")
-        elif self.is_changed:
+        elif changed:
             self.border_title = Content.assemble(
                 ("● ", show.WARN), show.line(f"prompts/{base.file}", "bold"), " unsaved"
             )
@@ -297,6 +310,13 @@ class SourcePane(Vertical):
         else:
             self.border_title = show.line(self.row.prompt.signature)
         self._foot()
+
+    def _tell_unsaved(self, changed: bool) -> None:
+        """Say which prompts have changes that are not saved; `changed`: the one that is shown has."""
+        names = frozenset(self._drafts) | ({self._base.name} if self._base is not None and changed else set())
+        if names != self._told:
+            self._told = names
+            self.post_message(self.Unsaved(names))
 
     def _foot(self) -> None:
         """What can be done."""
