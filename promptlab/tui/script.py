@@ -30,6 +30,8 @@ MAX_FIRST = 300
 HEADING = f"bold {show.ACCENT}"
 FOLDED = show.ACCENT
 BLANK = Paragraph("")
+EMPTY = Paragraph("(empty)", show.DIM)
+"""Beside the answer's text, which is none: else nobody would know that it is not still to come."""
 
 
 class Script(NamedTuple):
@@ -90,6 +92,8 @@ class Writer:
             lines = self._text(number).lines(_begun(cell) + step.text)
             answer = (len(found), len(found) + len(lines))
             found += lines
+            if last and _is_empty(cell, step):
+                found[answer[0] :], answer = [EMPTY], (answer[0], answer[0])
             found += _beside(step)
         closing = [*_returned(cell), *_failure(cell)]
         if closing and found and found[-1].text:
@@ -100,6 +104,11 @@ class Writer:
         while len(self._texts) <= number:
             self._texts.append(GrowingText())
         return self._texts[number]
+
+
+def _is_empty(cell: Cell, step: Step) -> bool:
+    """Whether it has answered with nothing at all."""
+    return cell.record is not None and cell.record.error is None and not _begun(cell) + step.text
 
 
 def _is_named(steps: tuple[Step, ...]) -> bool:

@@ -415,6 +415,36 @@ def test_the_next_turn(library: Path) -> None:
             record = player.play.cells[-1].record
             assert record is not None
             assert [m.content for m in record.steps[0].messages] == ["Count to 3.", TEXTS["alpha"], "And\nthen?"]
+            # One goes on from what was said last.
+            (new,) = (c for c in player.columns if c.cell is player.play.cells[-1])
+            await player.until(lambda: new.body.has_focus, "the focus")
+            # Unless one has gone elsewhere meanwhile.
+            await player.press("n")
+            player.top().query_one(Area).insert("So?")
+            await player.press("ctrl+r")
+            player.columns[0].body.focus()
+            await player.until(lambda: len(player.play.cells) == 4)
+            await player.ended()
+            assert player.columns[0].body.has_focus
+            record = player.play.cells[-1].record
+            assert record is not None
+            assert [m.content for m in record.steps[0].messages][2:] == ["And\nthen?", TEXTS["alpha"], "So?"]
+
+    asyncio.run(go())
+
+
+@pytest.mark.parametrize("size", [(120, 40), (60, 20)])
+def test_the_focus_goes_on_with_the_conversation_also_where_one_column_is_shown(
+    library: Path, size: tuple[int, int]
+) -> None:
+    async def go() -> None:
+        async with answered(library, FakeEngine(answer), size) as player:
+            before = player.columns
+            await player.press("n", "x", "ctrl+t")
+            await player.until(lambda: len(player.play.cells) == 4)
+            await player.ended()
+            first = next(column for column in player.columns if column not in before)
+            await player.until(lambda: first.body.has_focus, "the focus")
 
     asyncio.run(go())
 

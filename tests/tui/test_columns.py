@@ -411,6 +411,7 @@ def test_no_answer_is_too_much(library: Path, engine: FakeEngine, said: str) -> 
             assert one.record is not None
             assert one.record.error is None
             assert column.shown == one.record.output == said
+            assert ("(empty)" in player.within(column.body)) == (column.display and not said)
         await player.press("l", "l", "ctrl+o", "end")
 
     _play(library, engine, go, (80, 24))

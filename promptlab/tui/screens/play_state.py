@@ -13,6 +13,7 @@ from textual.screen import Screen
 from promptlab.tui.desk import Desk, Task
 from promptlab.tui.program import key_of, program
 from promptlab.tui.state import PromptRow, Survey
+from promptlab.tui.widgets.columns import Columns
 
 if TYPE_CHECKING:
     from promptlab.app.lab import Lab
@@ -71,6 +72,8 @@ class PlayState(Screen[None]):
         self.reasons = ()
         self.running = True
         self._beside = self.cells if beside else ()
+        columns = self.query_one(Columns)
+        columns.asked_from = columns.current.body if beside and columns.current is not None else None
         self._following = self.desk.do(
             partial(_perform, prepare),
             items=self._heard,
@@ -166,6 +169,7 @@ class PlayState(Screen[None]):
         self.reasons = reasons
         self.running = False
         self._following = None
+        self.query_one(Columns).asked_from = None
         if self._board is None:
             self.sidebar = True
             return

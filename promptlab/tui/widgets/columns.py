@@ -12,7 +12,7 @@ from textual.geometry import NULL_OFFSET, NULL_SPACING, Region, Size
 from textual.layout import Layout, WidgetPlacement
 from textual.reactive import var
 from textual.timer import Timer
-from textual.widget import Widget
+from textual.widget import AwaitMount, Widget
 
 from promptlab.tui.arrangement import Arrangement, Choice, arrange, following
 from promptlab.tui.pace import Pace
@@ -75,6 +75,8 @@ class Columns(Widget):
         self._pace = Pace()
         self._timer: Timer | None = None
         """Runs while it is too early to draw."""
+        self.asked_from: Widget | None = None
+        """What had the focus when more was asked for: if it still has, the focus goes on to the first that comes."""
 
     def compose(self) -> ComposeResult:
         """The names, where they are needed, above the columns."""
@@ -161,9 +163,18 @@ class Columns(Widget):
             self.zoomed = False
             self.front = new[0] if new and kept else None
         self.hidden &= set(keys)
-        self.mount_all(new)
+        mounted = self.mount_all(new)
         self._order()
         self._arrange()
+        if new and self.asked_from is not None and self.screen.focused is self.asked_from:
+            self.call_next(self._go_on, mounted, new[0], self.asked_from)
+        self.asked_from = None
+
+    async def _go_on(self, mounted: AwaitMount, column: Column, before: Widget) -> None:
+        """Go to a column that has just come, once it can have the focus, unless somebody is elsewhere by then."""
+        await mounted
+        if self.screen.focused in (before, None) and column in self.open:  # None: it is no longer shown
+            self._go(column, focus=True)
 
     # --- what can be done --------------------------------------------------------------------------------------------
 
