@@ -13,6 +13,7 @@ from promptlab.core.pace import duration
 from promptlab.tui import show
 from promptlab.tui.bindings import shown_key
 from promptlab.tui.closely import saying
+from promptlab.tui.fitting import Row
 from promptlab.tui.widgets.matrix import BECAME, CACHED, MARKS
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ _PHASES = {
 }
 
 
-def progress(phase: Phase, paced: Paced | None, errors: int, took: str, keys: Mapping[str, str]) -> Content:
+def progress(phase: Phase, paced: Paced | None, errors: int, took: str, keys: Mapping[str, str]) -> Row:
     """How far it has come, in a line; `keys` are those that the user has set."""
     mark, style, words = _PHASES[phase]
     words = words.format(start=shown_key("batch.start", keys), pause=shown_key("batch.pause", keys))
@@ -72,7 +73,7 @@ def progress(phase: Phase, paced: Paced | None, errors: int, took: str, keys: Ma
         parts += _speed(paced) if phase == "running" else []
     if took:
         parts.append(Content.styled(took, show.DIM))
-    return show.join(parts)
+    return Row(("  ", part) for part in parts)
 
 
 def _bar(share: float) -> Content:

@@ -96,11 +96,11 @@ def legend() -> Content:
     return Content.assemble(("surprise: ", show.DIM), Content("  ").join(parts))
 
 
-def total(step: Step) -> str:
+def total(step: Step) -> tuple[str, str]:
     """The surprise of a whole answer."""
     whole = sum(bits(each.logprob) for each in step.tokens)
     mean = whole / len(step.tokens) if step.tokens else 0.0
-    return f"{len(step.tokens):,} tokens · {mean:.2f} bits each"
+    return f"{len(step.tokens):,} tokens", f"{mean:.2f} bits each"
 
 
 def _probability(logprob: float) -> float:

@@ -20,6 +20,7 @@ from promptlab.tui import closely, show
 from promptlab.tui.bindings import bindings, of
 from promptlab.tui.closer_work import branch_run, find_agreement, find_difference, read_tokens, tell_seen
 from promptlab.tui.desk import Task
+from promptlab.tui.fitting import Row
 from promptlab.tui.history_work import reopen_run
 from promptlab.tui.program import key_of, program
 from promptlab.tui.screens.window import Closing
@@ -219,25 +220,23 @@ class CloserScreen(Closing[None]):
         assert isinstance(pane, TokensPane | DifferencePane | SawPane | AgreementPane)
         pane.enter()
 
-    def _which(self) -> Content:
+    def _which(self) -> Content | Row:
         """Which answer is looked at."""
         if self.view == "agreement":
             return Content(f"all {len(self.subjects)} answers" if len(self.subjects) > 1 else "one answer")
         if self.view == "difference":
             return Content(f"{self.at + 1} with {self.other + 1}, of {len(self.subjects)} answers")
         subject = self.subject
-        count = (
-            [Content.styled(f"answer {self.at + 1} of {len(self.subjects)}", show.DIM)]
-            if len(self.subjects) > 1
-            else []
-        )
-        steps = []
+        several = len(self.subjects) > 1
+        count = [Content.styled(f"answer {self.at + 1} of {len(self.subjects)}", show.DIM)] if several else []
+        steps, totals = [], []
         if self.view == "tokens" and subject.steps:
             step = subject.steps[self.step]
             if len(subject.steps) > 1:
                 steps.append(show.line(f"step {self.step + 1} of {len(subject.steps)} {step.name}"))
-            steps.append(Content.styled(closely.total(step), show.DIM))
-        return show.join([*count, self._named(subject), *steps], "  ")
+            tokens, surprise = (Content.styled(each, show.DIM) for each in closely.total(step))
+            totals = [("  ", tokens), (" · ", surprise)]
+        return Row([("", show.join([*count, self._named(subject), *steps])), *totals])
 
     def _show_tokens(self) -> None:
         pane = self.query_one(TokensPane)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from rich.cells import cell_len
 from rich.text import Text
 from textual import events, on
 from textual.app import ComposeResult
@@ -42,6 +43,10 @@ CONTROLS = """
 """How controls look within whatever has this in its style: before its own rules, so that these can say otherwise."""
 
 
+PART = " · "
+"""Stands between the parts of a hint."""
+
+
 class FieldPane(Widget):
     """Holds fields. Escape leaves them, and enter in one of a single line asks for a run."""
 
@@ -74,8 +79,29 @@ class Line(Input):
             self.text = text
 
     def __init__(self, text: str, *, placeholder: str) -> None:
-        hint = sanitize_line(placeholder)
-        super().__init__(sanitize_line(text), placeholder=hint, compact=True, select_on_focus=False)
+        super().__init__(sanitize_line(text), compact=True, select_on_focus=False)
+        self._hint = ""
+        self.hint(placeholder)
+
+    def hint(self, text: str) -> None:
+        """Say something else while nothing is typed; of its parts those that have room."""
+        self._hint = sanitize_line(text)
+        self._fit_hint()
+
+    def _fit_hint(self) -> None:
+        first, *more = self._hint.split(PART)
+        for part in more:
+            if self.size.width and cell_len(first + PART + part) > self.size.width:
+                break
+            first += PART + part
+        self.placeholder = first
+
+    def _size_updated(self, size: Size, virtual_size: Size, container_size: Size, layout: bool = True) -> bool:
+        """Another room has room for other parts of the hint."""
+        changed = super()._size_updated(size, virtual_size, container_size, layout)
+        if changed:
+            self._fit_hint()
+        return changed
 
     def validate_value(self, value: str) -> str:
         """Make visible what is not text."""

@@ -15,6 +15,7 @@ from textual.widgets.option_list import Option
 from promptlab.tui import show
 from promptlab.tui.bindings import bindings
 from promptlab.tui.describe_models import memory, reason, state, these
+from promptlab.tui.fitting import Label
 from promptlab.tui.model_news import ModelNews
 from promptlab.tui.program import key_of
 from promptlab.tui.widgets.listed import Listed, place
@@ -45,7 +46,7 @@ class ModelList(Listed):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._ticked: dict[str, bool] = {}
-        self._labels: list[Content] = []
+        self._labels: list[Label] = []
 
     @property
     def ticked(self) -> tuple[str, ...]:
@@ -126,13 +127,12 @@ class ModelList(Listed):
     def _is_ticked(self, row: Entry) -> bool:
         return row.askable and self._ticked.get(row.name, row.default or row.name in self.news.pulled)
 
-    def _label(self, row: Entry) -> Content:
+    def _label(self, row: Entry) -> Label:
         title = show.line(row.title or row.name, "bold" if row.askable else show.DIM)
         box = Content("[ ] " if row.askable else "    ")
         if self._is_ticked(row):
             box = Content.styled("[x] ", f"bold {show.ACCENT}")
         facts = [show.size(row.bytes) if row.bytes else "", row.license, "" if row.sha256 or row.server else "unpinned"]
-        about = show.line("".join(f" · {fact}" for fact in facts if fact), show.DIM)
+        about = [show.line(fact, show.DIM) for fact in facts if fact]
         why = reason(row, self.news)
-        below = [Content("    ") + why] if why.plain else []
-        return show.lines([box + title, Content("    ") + state(row, self.news) + about, *below])
+        return Label(box + title, [state(row, self.news), *about], [why] if why.plain else [], "    ")

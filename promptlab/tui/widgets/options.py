@@ -179,7 +179,7 @@ class OptionsPane(Vertical, FieldPane):
         if not self.is_mounted:
             return
         for name, line in self._lines.items():
-            line.placeholder = show.line(asking.placeholder(name, self._prompt, self.models)).plain
+            line.hint(asking.placeholder(name, self._prompt, self.models))
         told = asking.summary(self.asked, self.samples, self._prompt, self.models)
         self.query_one(".summary", Static).update(Content.assemble(("▸ ", show.ACCENT), told))
 
