@@ -22,15 +22,17 @@ from promptlab.tui.model_work import DISTURBING
 from promptlab.tui.screens import batch_answers
 from promptlab.tui.screens.batch import BatchScreen
 from promptlab.tui.screens.closer import CloserScreen
+from promptlab.tui.theme import DARK, LIGHT
 from promptlab.tui.widgets.casepage import CasePage
 from promptlab.tui.widgets.field import Box
-from promptlab.tui.widgets.matrix import MatrixTable
+from promptlab.tui.widgets.matrix import CACHED, MatrixTable
 from promptlab.tui.widgets.picture import Picture
 from promptlab.tui.widgets.setup import Setup
 from promptlab.views.comparison import with_interval
 from promptlab.views.exports import write_json
 from tests import gitkit
 from tests.tui.kit import Held, Player, playing
+from tests.tui.test_colours import READABLE, contrast
 from tests.tui.test_hostile import EVIL, QUOTED, SEEN, UNSAFE, squash
 
 FACTS = """\
@@ -137,6 +139,10 @@ def test_a_comparison_shows_the_numbers_of_compare(facts: Path, engine: FakeEngi
             assert len(engine.questions) == asked
             assert "".join(batch.row("rain").split()) == "rain[✓↺]✓↺"
             assert "8 from the history" in batch.player.text()
+            for theme in (DARK.name, LIGHT.name):
+                batch.player.app.theme = theme
+                await batch.player.pilot.pause()
+                assert contrast(batch.player, batch.screen.query_one(MatrixTable), CACHED) >= READABLE
 
     asyncio.run(go())
 

@@ -1,8 +1,21 @@
 from __future__ import annotations
 
-import pytest
+import asyncio
+from pathlib import Path
 
+import pytest
+from textual.color import Color
+from textual.widget import Widget
+from textual.widgets import TextArea
+
+from promptlab.engine.fake import FakeEngine
 from promptlab.tui.colours import State, scan
+from promptlab.tui.theme import DARK, LIGHT
+from promptlab.tui.widgets.options import OptionsPane
+from tests.tui.kit import Player, playing
+
+READABLE = 4.5
+"""Of two colours: what is asked of text of this size."""
 
 
 @pytest.mark.parametrize(
@@ -37,3 +50,50 @@ def test_parts_follow_each_other_in_any_text(piece: str, state: State) -> None:
     spans, _ = scan(line, state)
     ends = [0, *(s.end for s in spans)]
     assert all(end <= s.start < s.end <= len(line) for end, s in zip(ends, spans, strict=False))
+
+
+def luminance(colour: Color) -> float:
+    """As WCAG has it."""
+    parts = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in colour.normalized)
+    return sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), parts, strict=True))
+
+
+def contrast(player: Player, widget: Widget, text: str) -> float:
+    """Between a text where a widget stands and what lies behind it, as they are drawn."""
+    left, top, width, height = widget.region
+    strips = player.app.screen._compositor.render_strips()[top : top + height]
+    for segment in (segment for strip in strips for segment in strip.crop(left, left + width)):
+        if text in segment.text:
+            assert segment.style is not None
+            assert segment.style.color is not None
+            assert segment.style.bgcolor is not None
+            colours = (segment.style.color, segment.style.bgcolor)
+            dark, light = sorted(luminance(Color.from_rich_color(colour)) for colour in colours)
+            return (light + 0.05) / (dark + 0.05)
+    raise AssertionError(f"{text!r} is not drawn")
+
+
+@pytest.mark.parametrize("theme", [DARK.name, LIGHT.name])
+def test_what_an_empty_field_says_can_be_read(library: Path, engine: FakeEngine, theme: str) -> None:
+    async def go() -> None:
+        async with playing(library, engine, (120, 40)) as player:
+            player.app.theme = theme
+            await player.choose("explain")
+            options = player.play.query_one(OptionsPane)
+            options.enter()
+            await player.until(lambda: options._lines["temperature"].has_focus, "the options")
+            await player.pilot.pause()
+            for line in options._lines.values():
+                assert contrast(player, line, line.placeholder[1:]) >= READABLE  # one of them has the cursor on it
+            for name, says in (("topic", "equired"), ("audience", "a child")):
+                assert contrast(player, player.field(name).control, says) >= READABLE
+            field = player.field("topic")
+            await field._swap("area", "")
+            area = field.query_one(TextArea)
+            await player.pilot.pause()
+            assert contrast(player, area, "required") >= READABLE
+            area.focus()
+            await player.pilot.pause()
+            assert contrast(player, area, "equired") >= READABLE
+
+    asyncio.run(go())

@@ -60,7 +60,7 @@ class MatrixTable(ScrollView, can_focus=True):
         & > .matrix--waiting { color: $foreground 40%; }
         & > .matrix--running { color: $text-accent; }
         & > .matrix--answered { color: $foreground; }
-        & > .matrix--faint { color: $foreground 65%; }
+        & > .matrix--faint { color: $foreground 70%; }
         & > .matrix--head { text-style: bold; }
         & > .matrix--marked { background: $block-cursor-background; text-style: bold; }
         & > .matrix--blurred { background: $block-cursor-blurred-background; text-style: bold; }
@@ -329,7 +329,7 @@ class MatrixTable(ScrollView, can_focus=True):
         if len(slots) > MAX_MARKS:
             drawn = self._count(slots)
         if all(slot.cached for slot in slots):
-            drawn.append(Segment(f" {CACHED}", self._style("waiting")))
+            drawn.append(Segment(f" {CACHED}", self._style("faint")))
         if change is not None and change.kind in BECAME:
             drawn.append(Segment(f" {BECAME[change.kind]}", self._style("pass" if change.kind == "better" else "fail")))
         return drawn
