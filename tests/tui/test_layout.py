@@ -126,6 +126,20 @@ def test_a_sidebar_that_gave_way_to_answers_comes_back_with_its_room(library: Pa
     asyncio.run(go())
 
 
+def test_without_the_sidebar_the_columns_name_the_prompt(library: Path, engine: FakeEngine) -> None:
+    async def go() -> None:
+        async with playing(library, engine, (80, 24)) as player:
+            await _answer(player)
+            assert "─ numbers/count ─" in player.text()
+            await player.pilot.resize_terminal(120, 40)
+            await player.pilot.pause()
+            assert "numbers/count ─╯" not in player.text()
+            await player.press("ctrl+b")
+            assert player.text().count("numbers/count ─╯") == 2
+
+    asyncio.run(go())
+
+
 def test_a_refusal_brings_the_sidebar_back(library: Path, engine: FakeEngine) -> None:
     async def go() -> None:
         async with playing(library, engine, (80, 24)) as player:

@@ -121,7 +121,9 @@ class PlayState(Screen[None]):
         narrow, answers = self.has_class("-narrow"), bool(self.cells)
         self.query_one("#sidebar").display = self.sidebar
         self.query_one("#main").display = not (narrow and self.sidebar)
-        self.query_one("#columns").display = answers and not self.looking
+        columns = self.query_one(Columns)
+        columns.display = answers and not self.looking
+        columns.bare = not self.sidebar
         self.query_one("#welcome").display = not answers and not self.looking
         self.query_one("#source").display = self.looking or not answers
 

@@ -11,6 +11,7 @@ from textual.layout import Layout, WidgetPlacement
 from textual.reactive import var
 from textual.widget import Widget
 
+from promptlab.tui import show
 from promptlab.tui.describe import status, title, took
 from promptlab.tui.script import Script, Writer
 from promptlab.tui.widgets.samples import Samples
@@ -67,6 +68,8 @@ class Column(Widget):
     """The cell that is shown, counted from 0."""
     unfolded: var[bool] = var(False, init=False)
     """Whether each step is shown whole, with its prompt."""
+    named: var[bool] = var(False, init=False)
+    """Whether the frame names the prompt, where nothing else on the screen does."""
 
     def __init__(self, key: Key) -> None:
         super().__init__()
@@ -139,6 +142,10 @@ class Column(Widget):
         self._drawn = None
         self.catch_up()
 
+    def watch_named(self) -> None:
+        """Name it, or no more."""
+        self.catch_up()
+
     def catch_up(self) -> None:
         """Show what has changed since it was last drawn. While it is hidden, nothing is."""
         cell = self.cell
@@ -155,11 +162,13 @@ class Column(Widget):
 
     def _show_head(self, cell: Cell) -> None:
         """The header, the frame and the strip change seldom."""
-        head = (cell.status, self.sample, self.letters, *(each.status for each in self.cells), self.label.plain)
+        prompt = cell.job.prompt.label if self.named else ""
+        head = (cell.status, self.sample, self.letters, *(each.status for each in self.cells), self.label.plain, prompt)
         if head == self._head:
             return
         self._head = head
         self.border_title = title(self.cells, self.sample, self.label)
+        self.border_subtitle = show.line(prompt)
         for name in STATUSES:
             self.set_class(cell.status == name, f"-{name}")
         self.set_class(len(self.cells) > 1, "-samples")

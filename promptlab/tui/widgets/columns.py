@@ -54,6 +54,8 @@ class Columns(Widget):
     """What to show, in the order of the jobs."""
     choice: var[Choice] = var("auto", init=False)
     """How the columns are to stand."""
+    bare: var[bool] = var(False, init=False)
+    """Whether nothing beside them says which prompt was asked."""
     zoomed: var[bool] = var(False, init=False)
     """Whether one column has all the room."""
     hidden: var[frozenset[Key]] = var(frozenset(), init=False)
@@ -135,11 +137,22 @@ class Columns(Widget):
         cells = self.cells
         several = len(self._groups) < len(cells)
         letters = self._letters.of(cells) if several and self._letters else ("",) * len(cells)
+        self._name_prompt()
         by_key = {column.key: column for column in self._columns}
         for group in self._groups:
             some = tuple(cells[place] for place in group.places)
             by_key[group.key].show(group.name, some, tuple(letters[place] for place in group.places))
         self._tell_names()
+
+    def watch_bare(self) -> None:
+        """Name the prompt, or no more."""
+        self._name_prompt()
+
+    def _name_prompt(self) -> None:
+        """Of several, each column's title has its own."""
+        named = self.bare and len({group.key[0] for group in self._groups}) == 1
+        for column in self._columns:
+            column.named = named
 
     def _regroup(self, cells: tuple[Cell, ...]) -> None:
         """Make columns for other jobs. One that was there before stays; of the same ones, the arrangement too."""
