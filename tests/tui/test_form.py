@@ -267,3 +267,22 @@ def test_a_default_that_cannot_be_shown_as_it_is_stays_as_it_is(library: Path, e
             assert record.inputs == {"a": "x\x1b[31m"}
 
     asyncio.run(go())
+
+
+def test_what_was_typed_outlives_a_source_that_cannot_be_read_for_a_while(library: Path, engine: FakeEngine) -> None:
+    file = library / "prompts" / "explain.jinja"
+    text = file.read_text()
+
+    async def go() -> None:
+        async with playing(library, engine) as player:
+            await player.choose("explain")
+            await player.press("enter", *"sleet")
+            file.write_text("---\nbad: [\n")
+            player.app.look()
+            await player.until(lambda: player.form.prompt_name is None, "the problem")
+            file.write_text(f"{text} ")
+            player.app.look()
+            await player.until(lambda: player.form.prompt_name == "explain", "the fields")
+            assert player.field("topic").draft == "sleet"
+
+    asyncio.run(go())

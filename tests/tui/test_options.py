@@ -10,6 +10,7 @@ from promptlab.core.prompt import parse
 from promptlab.engine.fake import FakeEngine
 from promptlab.tui import asking
 from promptlab.tui.asking import Asked
+from promptlab.tui.widgets.models import ModelList
 from promptlab.tui.widgets.options import OptionsPane, Setting
 from tests.conftest import EXPLAIN
 from tests.tui.kit import Player, playing
@@ -153,5 +154,22 @@ def test_samples_set_twice_in_a_row_stay_as_they_were_set_last(library: Path, en
                 player.play.action_samples(1)  # before the field has said that it changed
             await player.pilot.pause(0.2)
             assert player.play.samples == 4
+
+    asyncio.run(go())
+
+
+def test_what_holds_is_that_of_the_models_that_are_ticked(library: Path, engine: FakeEngine) -> None:
+    file = library / "models.yaml"
+    file.write_text(file.read_text().replace("beta:", "beta:\n    options: {top_k: 7}", 1))
+
+    async def go() -> None:
+        async with playing(library, engine, (160, 50)) as player:
+            await player.choose("numbers/count")
+            await player.press("ctrl+t")
+            await player.until(lambda: "each its own · models.yaml" in player.text())
+            player.play.query_one(ModelList).focus()
+            await player.press("home", "space")
+            await player.until(lambda: "7 · models.yaml" in player.text())
+            assert "each its own" not in player.text()
 
     asyncio.run(go())

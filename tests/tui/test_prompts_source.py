@@ -204,7 +204,7 @@ def test_what_is_not_saved_is_marked_among_the_prompts(library: Path, engine: Fa
             await player.press("x")
             assert marked.unsaved == {"numbers/count"}
             await player.press("ctrl+r")
-            assert "not saved: ctrl+b shows it again, ctrl+s saves them" in player.play.reasons[0]
+            assert "not saved: e in the list of prompts shows it, ctrl+s saves them" in player.play.reasons[0]
             await player.press("ctrl+b")
             assert source.body.has_focus
             await player.press("escape", "k")

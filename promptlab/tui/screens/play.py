@@ -95,7 +95,7 @@ class PlayScreen(PromptActions, AskActions, ModelActions, AnswerActions, CloserA
         self.survey = survey
         self.prompts = survey.prompts
         self.query_one(ModelList).rows = survey.models
-        self.query_one(OptionsPane).models = tuple(model for model in survey.models if model.askable)
+        self._tell_options()
         self.reasons = survey.problems
         if not survey.prompts:
             self.chosen = None
@@ -104,6 +104,13 @@ class PlayScreen(PromptActions, AskActions, ModelActions, AnswerActions, CloserA
             self.choose_again()
         if self.focused is None:
             self.query_one(PromptList).focus()
+
+    @on(ModelList.Ticked)
+    def _tell_options(self) -> None:
+        """What holds where nobody sets an option depends on who is asked."""
+        askable = tuple(each for each in self.survey.models if each.askable) if self.survey else ()
+        ticked = self.query_one(ModelList).ticked
+        self.query_one(OptionsPane).models = tuple(each for each in askable if each.name in ticked) or askable
 
     @on(FieldPane.RunRequested)
     def _run_requested(self) -> None:
@@ -143,10 +150,8 @@ class PlayScreen(PromptActions, AskActions, ModelActions, AnswerActions, CloserA
         """That the source is not saved, and the keys that help."""
         save, leave = key_of(self, "prompts.save"), key_of(self, "source.leave")
         show = ""
-        if not self.looking:
+        if not self.looking or self.has_class("-narrow"):  # the sidebar, where this stands, takes its place there
             show = f"{key_of(self, 'prompts.edit')} in the list of prompts shows it, "
-        elif self.has_class("-narrow"):  # the sidebar, where this stands, takes its place
-            show = f"{key_of(self, 'sidebar')} shows it again, "
         return f"The source has changes that are not saved: {show}{save} saves them, {leave} in the editor leaves it."
 
     def action_cancel(self) -> None:

@@ -80,7 +80,7 @@ class Form(VerticalScroll, FieldPane):
     @property
     def drafts(self) -> dict[str, dict[str, Any]]:
         """What was typed into the fields of each prompt that was shown, in the controls' own terms."""
-        here = {self._shown.name: self._on_screen()} if self._shown is not None else {}
+        here = {self._shown.name: self._on_screen()} if self._shown is not None and self._shown.prompt else {}
         return {**self._drafts, **here}
 
     def restore(self, drafts: Mapping[str, Mapping[str, Any]]) -> None:
@@ -173,8 +173,8 @@ class Form(VerticalScroll, FieldPane):
         return {each.declared.name: each.draft for each in self.query(Field) if each.touched}
 
     def _put_away(self) -> None:
-        """Remember what stands in the fields."""
-        if self._shown is None:
+        """Remember what stands in the fields; of a prompt that cannot be read, what stood there while it could."""
+        if self._shown is None or self._shown.prompt is None:
             return
         name = self._shown.name
         self._drafts[name] = self._on_screen()

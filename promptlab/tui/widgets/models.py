@@ -43,9 +43,14 @@ class ModelList(Listed):
             super().__init__()
             self.row = row
 
+    class Ticked(Message):
+        """Other models are asked."""
+
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._ticked: dict[str, bool] = {}
+        self._told: tuple[str, ...] = ()
+        """The models that were last said to be asked."""
         self._labels: list[Label] = []
 
     @property
@@ -103,7 +108,10 @@ class ModelList(Listed):
         self._tell()
 
     def _tell(self) -> None:
-        """What to do where there is nothing to ask; or else what memory there is."""
+        """What to do where there is nothing to ask; or else what memory there is. And whether others are asked now."""
+        if self.ticked != self._told:
+            self._told = self.ticked
+            self.post_message(self.Ticked())
         wanted = [row for row in self.rows if row.default]
         empty = not any(row.askable for row in self.rows)
         if empty and wanted and self.news.doing is None:
