@@ -12,7 +12,7 @@ _keep = partial(Command, scope="history", topic="Keep")
 
 COMMANDS: tuple[Command, ...] = (
     _find("history.search", "slash", "search", "Search", "Type what to search for; words, and filters such as failed:"),
-    _find("history.list", "down", "list", "To the list", "From the search field to what it has found."),
+    _find("history.list", "down", "list", "To the list", "From the search field to what it has found.", footer=False),
     _find("history.pane", "f6", "pane(1)", "Pane", "Go to the next pane.", footer=False, title="Next pane"),
     _find("history.pane.previous", "shift+f6,f18", "pane(-1)", "Pane before", "Go to the pane before.", footer=False),
     _find("history.details", "i", "details", "Details", "Show more of a run, or less: messages, source, engine."),
