@@ -133,6 +133,8 @@ def _together(lab: Lab, ids: Sequence[str], record: Record) -> list[Record]:
     records = _readable(lab, ids[max(0, at - MOST + 1) :][:MOST])
     if len({_column(each) for each in records}) < len(records):  # cases of two files may have the same id
         records = [each for each in records if each.inputs == record.inputs]
+    # Older ones do not say which job they were: then whichever began first stands first.
+    records.sort(key=lambda each: (each.place is None, each.place or 0))
     models = list(dict.fromkeys(each.model.name for each in records))
     labels = list(dict.fromkeys(each.prompt.label for each in records))
     return sorted(records, key=lambda r: (models.index(r.model.name), labels.index(r.prompt.label), r.sample))

@@ -128,6 +128,8 @@ class Record:
     """Of the options, those that were asked for with the run: they won over those of tags too. None in old records."""
     run: str | None = None
     """The run that it came of, a ULID that all its records have. No answer depends on it. None in old records."""
+    place: int | None = None
+    """Which of that run's jobs it was, from 0: columns stand in their order. None in old records."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +257,7 @@ def finish(
         error=failure,
         overrides=dict(job.overrides),
         run=run,
+        place=job.id if run else None,
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from promptlab.core.agreement import Said, Split, agreement_matrix, split
 from promptlab.core.chat import template_hash
+from promptlab.core.conversation import origin_of
 from promptlab.core.events import Engine
 from promptlab.core.record import Cell, ModelRef, Record, Status, Step
 from promptlab.core.tokens import Parting, Pieces, part
@@ -105,7 +106,11 @@ class Agreement:
     left_out: int
     """Answers that are not finished, or failed."""
     inputs: int
-    """How many different values they were given: with more than one they answer different questions."""
+    """How many different values they were given: with more than one they answer different questions. Answers that go on
+    from another one have inputs of their own, which are not counted.
+    """
+    going_on: int = 0
+    """Answers that go on from another one."""
 
 
 def agreement(subjects: Sequence[Subject]) -> Agreement:
@@ -119,10 +124,13 @@ def agreement(subjects: Sequence[Subject]) -> Agreement:
         answers.append(Said(keys.index(each.column), counts[each.column], record.output))
         counts[each.column] += 1
     found = split("", answers)
-    # As records have them: what was typed for a job may be another type there than where it was opened again.
-    inputs = len({repr(sorted(record.inputs.items())) for _, record in finished})
+    prompts = {record.prompt.hash: record.prompt for _, record in finished}
+    first = {hash for hash, prompt in prompts.items() if origin_of(prompt) is None}
+    own = [each for each, record in finished if record.prompt.hash in first]
+    inputs = len({repr(sorted(each.inputs.items())) for each in own})
     matrix = agreement_matrix(len(keys), [found])
-    return Agreement(found, tuple(names[key] for key in keys), matrix, len(subjects) - len(finished), inputs)
+    columns = tuple(names[key] for key in keys)
+    return Agreement(found, columns, matrix, len(subjects) - len(finished), inputs, len(finished) - len(own))
 
 
 @dataclass(frozen=True, slots=True)

@@ -308,6 +308,10 @@ def agreement(found: Agreement) -> Content:
         )
     if found.inputs > 1:
         blocks.append(Content.styled("They were asked with different inputs, so they need not agree.", show.WARN))
+    if found.going_on:
+        goes = "1 goes on from another answer and need" if found.going_on == 1 else ""
+        goes = goes or f"{found.going_on} go on from other answers and need"
+        blocks.append(Content.styled(f"{goes} not agree.", show.WARN))
     if found.left_out:
         blocks.append(Content.styled(f"{found.left_out} that failed or are not finished are left out.", show.DIM))
     for each in found.split.clusters:

@@ -38,6 +38,24 @@ def test_a_record_is_reopened_with_its_run(lab: Lab) -> None:
         assert {cell.status for cell in opened.cells} == {"done"}
 
 
+def test_columns_stand_as_they_did_whichever_model_was_quicker(lab: Lab) -> None:
+    made = run(lab)
+    assert [each.place for each in made] == [0, 1, 2, 3]
+    hour = {"alpha": "12", "beta": "11"}
+    begun = [
+        replace(each, id=f"01B{n}", run="01R", started_at=f"2026-11-01T{hour[each.model.name]}:00:00.000Z")
+        for n, each in enumerate(reversed(made))
+    ]
+    for each in begun:
+        lab.store.append(each)
+    opened = reopen.reopen(lab, "01B0")
+    assert [cell.record for cell in opened.cells] == begun[::-1]
+    for each in begun:
+        lab.store.append(replace(each, id=f"{each.id}A", run="01S", place=None))
+    opened = reopen.reopen(lab, "01B0A")  # older ones stand in the order in which they began
+    assert [cell.job.model.name for cell in opened.cells] == ["beta", "beta", "alpha", "alpha"]
+
+
 def test_records_that_are_named_are_opened_in_their_order(lab: Lab) -> None:
     one, two = run(lab, "snow")[0], run(lab)[3]
     opened = reopen_all(lab, [two.id, one.id])

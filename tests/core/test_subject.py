@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from promptlab.core.conversation import next_turn
 from promptlab.core.events import Failure
 from promptlab.core.job import Job, Model
 from promptlab.core.prompt import parse
@@ -51,8 +52,15 @@ def test_agreement() -> None:
     assert found.matrix == ((0.0, 0.5, 0.5), (0.5, None, 1.0), (0.5, 1.0, None))
     assert (found.left_out, found.inputs) == (1, 1)
     assert agreement([of_record(answers[0]), of_record(replace(answers[1], inputs={"x": 1}))]).inputs == 2
-    same = [of_record(replace(each, inputs={"x": 1})) for each in answers[:2]]
-    assert agreement([replace(same[0], inputs={}), same[1]]).inputs == 1  # a job is asked without defaults
+    assert found.going_on == 0
+
+
+def test_what_goes_on_from_an_answer_is_counted_apart_from_what_was_asked_otherwise() -> None:
+    answers = [record("a", "Yes."), record("b", "yes")]
+    prompt, inputs = next_turn(answers[0], "Why?")
+    ref = replace(answers[0].prompt, hash=prompt.hash, label=prompt.label, source=prompt.source)
+    found = agreement([of_record(each) for each in (*answers, replace(answers[0], prompt=ref, inputs=inputs))])
+    assert (found.inputs, found.going_on) == (1, 1)
 
 
 def test_differences_and_why_tokens_cannot_be_compared() -> None:
