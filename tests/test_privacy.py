@@ -340,6 +340,7 @@ def test_only_pull_needs_a_network_and_says_so(visit: Visit) -> None:
 WRITTEN = (
     "home/.cache/promptlab/calibration.json",
     "home/.local/state/promptlab/sessions/*.json",
+    "home/.local/state/promptlab/sessions/*.lock",  # empty: whoever is open holds it
     *(f"library/.promptlab/{name}" for name in (".gitignore", "lab.db", "versions.json")),
     *(f"library/{name}" for name in ("a.html", "a.json", "a.csv", "all.jsonl")),  # as the commands were told
     *(f"library/made/{name}" for name in (".gitignore", "models.yaml", "seeds/README.md", "prompts/hello.jinja")),
