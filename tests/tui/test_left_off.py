@@ -131,7 +131,7 @@ def test_leaving_keeps_or_forgets_what_is_not_saved(library: Path, engine: FakeE
             await other(player, "explain")
             await player.press("x", "ctrl+q")
             assert isinstance(player.top(), UnsavedScreen)
-            assert "k  keeps it, not saved, also for the next time" in player.text()
+            assert "k  leaves it unsaved; it is here again next time" in player.text()
             await player.press(key)
             await player.until(lambda: player.app.return_code == 0, "the end")
         if player.app.left is not None:
@@ -301,7 +301,7 @@ def test_the_case_in_the_form(seeds: Path, library: Path, engine: FakeEngine) ->
             player.play.query_one(PromptList).focus()
             await player.press("k")
             await player.until(lambda: isinstance(player.top(), CaseSetScreen), "the case sets")
-            await player.press("enter")  # none
+            await player.press("home", "enter")  # none
             await player.until(lambda: player.field("text").draft == "mine", "what stood there before")
         (seeds / "topics.yaml").unlink()
         write_session(

@@ -19,16 +19,16 @@ GAP = 1
 """Cells between two keys."""
 KEY = "bold $footer-key-foreground"
 OFF = "dim"
-HELP = "help"
-"""The command that shows every key."""
+STAY = ("quit", "help")
+"""Commands that are shown to the right, before the palette; the last one stays longest."""
 TYPED = {"slash": "/", "backslash": "\\", "at": "@", "minus": "-", "plus": "+", "underscore": "_"}
 """What can be typed though Textual does not know it: its names of these keys are not those of the characters."""
 EDGE = Spot(Content.styled("▏", "$foreground 20%"))
 
 
 class KeyBar(Spots):
-    """Shows as many as have room, and to the right the help's and the palette's, which tell of all others; a click is a
-    key press.
+    """Shows as many as have room, and to the right how to leave, and the help's and the palette's, which tell of
+    all others; a click is a key press.
     """
 
     DEFAULT_CSS = """
@@ -62,10 +62,10 @@ class KeyBar(Spots):
         shown = [each for each in active.values() if each.binding.show]
         if field is not None:
             shown = [each for each in shown if not _is_typed(field, each.binding.key)]
-        keys = tuple(self._listed([each for each in shown if each.binding.id != HELP]))
-        helps = [self._key(each) for each in shown if each.binding.id == HELP][:1]
+        keys = tuple(self._listed([each for each in shown if each.binding.id not in STAY]))
+        stay = {each.binding.id: self._key(each) for each in reversed(shown) if each.binding.id in STAY}
         palette = active.get(self.app.COMMAND_PALETTE_BINDING)
-        more = (*helps, *((EDGE, self._key(palette)) if palette else ()))
+        more = (*(stay[id] for id in STAY if id in stay), *((EDGE, self._key(palette)) if palette else ()))
         if (keys, more) != (self._keys, self._more):
             self._keys, self._more = keys, more
             self.forget_mouse()
